@@ -1,0 +1,1 @@
+"""Clock, errors, ids, JSON and secrets: imports nothing of ours."""
