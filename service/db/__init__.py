@@ -1,0 +1,1 @@
+"""Engine, session, types and set statements for PostgreSQL and SQLite."""

@@ -1,0 +1,183 @@
+"""Set statements: one text whatever the number of rows, on both dialects.
+
+A statement names its row sets in braces and is written once. PostgreSQL receives each column of a
+set as an array and unnests it; SQLite receives one JSON text. The text never depends on the number
+of rows, so the server parses and the driver prepares it once.
+
+    ADD = SetStatement(
+        "INSERT INTO thing (sandbox_id, id, at) "
+        "SELECT :sandbox_id, r.id, r.at FROM {r} WHERE true ON CONFLICT DO NOTHING RETURNING id",
+        rows={"r": {"id": KEY, "at": MOMENT}},
+        result={"id": KEY},
+    )
+    ADD.run(session, {"sandbox_id": 1}, r=[(key, moment), …])
+
+``WHERE true`` is needed by SQLite's parser between a SELECT and ON CONFLICT. ``{lock}`` becomes
+``FOR UPDATE`` on PostgreSQL and nothing on SQLite, whose writers are already alone; ``{lock_t}``
+locks the rows of the table that the statement calls ``t`` and not those it joins;
+``{skip_locked}`` passes over rows that another worker holds.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CursorResult, Row, bindparam, text
+from sqlalchemy.orm import Session
+from sqlalchemy.types import Boolean, Float, Integer, Text, TypeEngine, Uuid
+
+from service.core.json import decode, encode_text
+from service.db.types import JsonType, Moment, to_epoch_us
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnKind:
+    """How one column of a row set travels.
+
+    Attributes:
+        postgres: The array's element type.
+        sqlite: Expression over ``{value}`` that gives the column's stored form.
+        to_json: Value to its JSON form for SQLite; ``None`` values never reach it.
+        type: The SQLAlchemy type of a single parameter or a result column.
+        to_array: Value to its array element for PostgreSQL, where it differs.
+    """
+
+    postgres: str
+    sqlite: str
+    to_json: Callable[[Any], Any]
+    type: TypeEngine[Any]
+    to_array: Callable[[Any], Any] | None = None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _hex(value: UUID) -> str:
+    return value.hex
+
+
+def _epoch(value: datetime) -> int:
+    return to_epoch_us(value)
+
+
+KEY = ColumnKind("uuid", "{value}", _hex, Uuid())
+TEXT = ColumnKind("text", "{value}", _same, Text())
+MOMENT = ColumnKind("timestamptz", "{value}", _epoch, Moment())
+INTEGER = ColumnKind("bigint", "{value}", _same, Integer())
+NUMBER = ColumnKind("float8", "{value}", _same, Float())
+BOOLEAN = ColumnKind("boolean", "{value}", _same, Boolean())
+JSON_OBJECT = ColumnKind("jsonb", "json({value})", encode_text, JsonType, encode_text)
+
+Columns = Mapping[str, ColumnKind]
+_LOCKS = {
+    "postgresql": {
+        "lock": "FOR UPDATE",
+        "lock_t": "FOR UPDATE OF t",
+        "skip_locked": "FOR UPDATE SKIP LOCKED",
+    },
+    "sqlite": {"lock": "", "lock_t": "", "skip_locked": ""},
+}
+
+
+class SetStatement:
+    """One statement over row sets, prepared per dialect at its first use."""
+
+    def __init__(
+        self,
+        sql: str,
+        *,
+        rows: Mapping[str, Columns],
+        params: Columns | None = None,
+        result: Columns | None = None,
+    ) -> None:
+        self._sql = sql
+        self._rows = rows
+        self._params = params or {}
+        self._result = result
+        self._texts: dict[str, Any] = {}
+
+    def run(
+        self,
+        session: Session,
+        params: Mapping[str, Any],
+        **rows: Sequence[tuple[Any, ...]],
+    ) -> Sequence[Row[Any]]:
+        """Execute once and return the result rows, if the statement has any.
+
+        Every set that the statement names is given as a keyword; tuples follow the order of the
+        set's columns. The caller commits.
+        """
+        dialect = session.get_bind().dialect.name
+        statement = self._texts.get(dialect)
+        if statement is None:
+            statement = self._texts[dialect] = self._prepare(dialect)
+        values: dict[str, Any] = dict(params)
+        for name, columns in self._rows.items():
+            values.update(_bind(dialect, name, columns, rows[name]))
+        outcome = cast("CursorResult[Any]", session.execute(statement, values))
+        return outcome.fetchall() if outcome.returns_rows else ()
+
+    def _prepare(self, dialect: str) -> Any:
+        sources = {name: _source(dialect, name, columns) for name, columns in self._rows.items()}
+        statement = text(self._sql.format(**_LOCKS[dialect], **sources))
+        typed = [bindparam(name, type_=kind.type) for name, kind in self._params.items()]
+        statement = statement.bindparams(*typed)
+        if self._result is None:
+            return statement
+        return statement.columns(**{name: kind.type for name, kind in self._result.items()})
+
+
+def _source(dialect: str, name: str, columns: Columns) -> str:
+    if dialect == "postgresql":
+        arrays = ", ".join(
+            f"CAST(:{name}__{column} AS text[])"
+            if kind.postgres == "jsonb"
+            else f"CAST(:{name}__{column} AS {kind.postgres}[])"
+            for column, kind in columns.items()
+        )
+        chosen = ", ".join(
+            f"CAST({column} AS jsonb) AS {column}" if kind.postgres == "jsonb" else column
+            for column, kind in columns.items()
+        )
+        return f"(SELECT {chosen} FROM unnest({arrays}) AS u({', '.join(columns)})) AS {name}"
+    chosen = ", ".join(
+        kind.sqlite.format(value=f"json_extract(value, '$[{index}]')") + f" AS {column}"
+        for index, (column, kind) in enumerate(columns.items())
+    )
+    return f"(SELECT {chosen} FROM json_each(:{name}__rows)) AS {name}"
+
+
+def _bind(
+    dialect: str,
+    name: str,
+    columns: Columns,
+    rows: Sequence[tuple[Any, ...]],
+) -> dict[str, Any]:
+    if dialect == "postgresql":
+        if not rows:
+            return {f"{name}__{column}": [] for column in columns}
+        return {
+            f"{name}__{column}": [
+                None if value is None else kind.to_array(value) for value in values
+            ]
+            if kind.to_array
+            else list(values)
+            for (column, kind), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
+        }
+    kinds = tuple(columns.values())
+    encoded = [
+        [
+            None if value is None else kind.to_json(value)
+            for kind, value in zip(kinds, row, strict=True)
+        ]
+        for row in rows
+    ]
+    return {f"{name}__rows": encode_text(encoded)}
+
+
+def decoded_json(value: Any) -> Any:
+    """Return a JSON column of an untyped result as a value."""
+    return decode(value) if isinstance(value, str) else value

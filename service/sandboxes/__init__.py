@@ -1,0 +1,1 @@
+"""Tenancy: every fact belongs to one sandbox."""
