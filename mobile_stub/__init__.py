@@ -1,0 +1,1 @@
+"""The phone: it knows the service only over HTTP."""
