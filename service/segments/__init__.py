@@ -1,0 +1,1 @@
+"""Segment rules, their compiler, evaluation and memberships."""
