@@ -1,0 +1,1 @@
+"""Actions, capping, dispatch and vendors."""
