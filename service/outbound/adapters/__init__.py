@@ -1,0 +1,1 @@
+"""Vendors: how each is asked, and how its answer is read."""

@@ -1,0 +1,141 @@
+"""What an adapter is: it renders an action for one person into a request, and reads the reply.
+
+An adapter holds no state, opens nothing and knows no credentials: ``auth`` adds the proof, a lane
+carries the call, ``outcomes`` knows what the vendor's codes mean.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from service.core.json import JsonObject
+from service.core.secret import Secret
+from service.outbound.auth import AuthSpec
+from service.outbound.egress import AddressGuard, Resolver
+from service.outbound.outcomes import Outcome
+from service.outbound.transport import CallParts, Headers, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """A custom action as it is sent.
+
+    Attributes:
+        adapter: A name of the registry.
+        headers: Names and templates of values.
+        payload: A JSON tree whose strings are templates.
+        timeout_ms: For one attempt, answer included.
+        settings: The adapter's own, e.g. ``projectId``.
+    """
+
+    name: str
+    adapter: str
+    method: str
+    url: str
+    headers: Headers = field(repr=False)
+    payload: Any
+    auth: AuthSpec
+    timeout_ms: int
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContext:
+    """What one message is made of.
+
+    Attributes:
+        idempotency_key: The same for every attempt of the delivery.
+        token: The push token, for the adapters that need one.
+        event: The event that brought the person into the journey; empty for segments.
+        parameters: What the journey's node gave to the action.
+        expires_at: When the message has lost its meaning.
+    """
+
+    delivery_id: UUID
+    idempotency_key: str
+    token: Secret | None
+    profile: Mapping[str, Any] = field(repr=False)
+    event: Mapping[str, Any] = field(repr=False)
+    parameters: Mapping[str, Any] = field(repr=False)
+    journey_version_id: UUID
+    instance_id: UUID
+    node_id: str
+    expires_at: datetime
+
+
+class Adapter(Protocol):
+    """One way of speaking to a vendor."""
+
+    @property
+    def name(self) -> str:
+        """The name in the registry, and in stored actions."""
+        ...
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether a message is for one push token, or for a person."""
+        ...
+
+    def check(
+        self, action: ActionSpec, guard: AddressGuard, resolve: Resolver | None = None
+    ) -> None:
+        """Refuse at save time an action that could not be sent for anyone.
+
+        Raises:
+            InvalidInputError: URL, method, header, payload, settings or authentication are wrong.
+        """
+        ...
+
+    def render(self, action: ActionSpec, context: MessageContext, *, now: datetime) -> CallParts:
+        """Return the request without its authentication; equal input gives equal bytes.
+
+        Raises:
+            TemplateError: A variable is missing, or the message breaks a limit of the vendor.
+        """
+        ...
+
+    def read(self, reply: Reply, *, now: datetime) -> Outcome:
+        """Return what the reply means."""
+        ...
+
+
+def variables(context: MessageContext) -> JsonObject:
+    """Return what templates may name: the README's table of template variables."""
+    found: JsonObject = {
+        "profile": context.profile,
+        "event": context.event,
+        "parameters": context.parameters,
+        "delivery": {
+            "id": str(context.delivery_id),
+            "idempotencyKey": context.idempotency_key,
+            "expiresAt": context.expires_at.isoformat(),
+        },
+        "journey": {
+            "versionID": str(context.journey_version_id),
+            "instanceID": str(context.instance_id),
+            "nodeID": context.node_id,
+        },
+        "tracking": tracking(context),
+    }
+    if context.token is not None:
+        found["token"] = context.token.reveal()
+    return found
+
+
+def tracking(context: MessageContext) -> JsonObject:
+    """Return the XDM fragment that the SDK gives back in its tracking events.
+
+    ``messageID`` is the delivery's id: by it an open finds its delivery.
+
+    Source: AEP Messaging SDK, ``_xdm`` in a push payload.
+    """
+    execution = {
+        "messageExecutionID": f"{context.journey_version_id}:{context.node_id}",
+        "messageID": str(context.delivery_id),
+        "journeyVersionID": str(context.journey_version_id),
+        "journeyVersionInstanceID": str(context.instance_id),
+    }
+    experience = {"customerJourneyManagement": {"messageExecution": execution}}
+    return {"cjm": {"_experience": experience}}

@@ -1,0 +1,129 @@
+"""Firebase Cloud Messaging, HTTP v1: data messages that the Adobe Messaging SDK shows and tracks.
+
+The action's payload is the message's ``data``: ``adb_title``, ``adb_body``, ``adb_uri`` and the
+other keys of the SDK, and whatever the app itself wants. Settings: ``projectId`` (default: the
+service account's), ``ttlS``, ``priority`` (``HIGH`` or ``NORMAL``), ``collapseKey``, ``endpoint``.
+
+Source: FCM HTTP v1, projects.messages.send; AEP Messaging SDK for Android, MessagingPushPayload.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from service.core import json
+from service.core.errors import InvalidInputError
+from service.core.json import JsonObject
+from service.outbound.adapters.contract import ActionSpec, MessageContext, tracking, variables
+from service.outbound.auth import ServiceAccountAuth
+from service.outbound.egress import AddressGuard, Resolver
+from service.outbound.outcomes import Outcome, classify
+from service.outbound.templating import TemplateError, check_tree, render_json
+from service.outbound.transport import CallParts, Reply
+
+ENDPOINT = "https://fcm.googleapis.com"
+_HEADERS = (("Content-Type", "application/json; charset=UTF-8"),)
+_LONGEST_TTL_S = 2_419_200
+_MAX_DATA_BYTES = 4096
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}")
+_RESERVED = re.compile(r"(from|message_type|_xdm|(google|gcm).*)", re.IGNORECASE)
+_PRIORITIES = ("HIGH", "NORMAL")
+_SETTINGS = frozenset({"projectId", "ttlS", "priority", "collapseKey", "endpoint"})
+
+
+class FcmAdapter:
+    """FCM HTTP v1."""
+
+    name = "fcm"
+    needs_token = True
+
+    def check(
+        self, action: ActionSpec, guard: AddressGuard, resolve: Resolver | None = None
+    ) -> None:
+        """Refuse an action that FCM could not take; ``url`` and ``method`` of it are not used.
+
+        Raises:
+            InvalidInputError: Settings, payload or authentication are wrong.
+        """
+        _check_settings(action.settings)
+        if not isinstance(action.auth, ServiceAccountAuth):
+            raise InvalidInputError("The adapter fcm authenticates with a service account only.")
+        guard.check_url(action.auth.account.token_uri, resolve)
+        if not _PROJECT.fullmatch(_project(action)):
+            raise InvalidInputError("projectId is not the id of a Firebase project.")
+        guard.check_url(_url(action), resolve)
+        if not isinstance(action.payload, Mapping) or not action.payload:
+            raise InvalidInputError("The payload must be an object: the message's data.")
+        for key in action.payload:
+            if _RESERVED.fullmatch(key):
+                raise InvalidInputError(f"The data key {key} is reserved.", key=key)
+        check_tree(action.payload)
+
+    def render(self, action: ActionSpec, context: MessageContext, *, now: datetime) -> CallParts:
+        """Return the send request: data only, every value a string, ids for tracking in ``_xdm``.
+
+        FCM may hold the message until it expires, or for ``ttlS`` if that is shorter.
+
+        Raises:
+            TemplateError: There is no token, a variable is missing, or the data is over 4096 bytes.
+        """
+        if context.token is None:
+            raise TemplateError("A message to FCM needs a push token.", variable="token")
+        message = {
+            "token": context.token.reveal(),
+            "android": _android(action.settings, (context.expires_at - now).total_seconds()),
+            "data": _data(action.payload, context),
+        }
+        return CallParts("POST", _url(action), _HEADERS, json.encode({"message": message}))
+
+    def read(self, reply: Reply, *, now: datetime) -> Outcome:
+        """Return what FCM's reply means."""
+        return classify(self.name, reply, now=now)
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    unknown = sorted(settings.keys() - _SETTINGS)
+    if unknown:
+        raise InvalidInputError(f"The adapter fcm has no setting {unknown[0]}.", setting=unknown[0])
+    ttl_s = settings.get("ttlS", 0)
+    if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 0 <= ttl_s <= _LONGEST_TTL_S:
+        raise InvalidInputError(f"ttlS must be a whole number from 0 to {_LONGEST_TTL_S}.")
+    if settings.get("priority", "HIGH") not in _PRIORITIES:
+        raise InvalidInputError("priority must be HIGH or NORMAL.")
+    for name in ("projectId", "collapseKey", "endpoint"):
+        if not isinstance(settings.get(name, ""), str):
+            raise InvalidInputError(f"{name} must be a string.")
+
+
+def _android(settings: Mapping[str, Any], life_s: float) -> JsonObject:
+    ttl_s = max(0, min(int(life_s), settings.get("ttlS", _LONGEST_TTL_S), _LONGEST_TTL_S))
+    android: JsonObject = {"priority": settings.get("priority", "HIGH"), "ttl": f"{ttl_s}s"}
+    if "collapseKey" in settings:
+        android["collapse_key"] = settings["collapseKey"]
+    return android
+
+
+def _data(payload: Any, context: MessageContext) -> dict[str, str]:
+    """Return the data map; what is null for this person is left out."""
+    rendered = render_json(payload, variables(context))
+    data = {key: _as_string(value) for key, value in rendered.items() if value is not None}
+    data["_xdm"] = json.encode_text(tracking(context))
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in data.items())
+    if size > _MAX_DATA_BYTES:
+        raise TemplateError(f"The data is {size} bytes; FCM takes {_MAX_DATA_BYTES}.", size=size)
+    return data
+
+
+def _as_string(value: Any) -> str:
+    return value if isinstance(value, str) else json.encode_text(value)
+
+
+def _project(action: ActionSpec) -> str:
+    own = action.auth.account.project_id if isinstance(action.auth, ServiceAccountAuth) else ""
+    return str(action.settings.get("projectId", own))
+
+
+def _url(action: ActionSpec) -> str:
+    endpoint = str(action.settings.get("endpoint", ENDPOINT)).rstrip("/")
+    return f"{endpoint}/v1/projects/{_project(action)}/messages:send"

@@ -1,0 +1,264 @@
+"""Message templates: Liquid with limits, text in JSON trees, no way to reach Python objects.
+
+A template sees plain values only: ``profile``, ``event`` and what else its caller names. A variable
+that is not there is an error, unless the template gives a ``default``.
+
+Source: Liquid as python-liquid 2.3 implements it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache, wraps
+from typing import Any, TypeAlias
+
+from liquid import BoundTemplate, Environment, RenderContext
+from liquid.builtin.output import OutputNode
+from liquid.exceptions import (
+    LiquidError,
+    OutputStreamLimitError,
+    UndefinedError,
+)
+from liquid.undefined import StrictDefaultUndefined
+
+from service.core.errors import EdgepostError, InvalidInputError
+
+Variables: TypeAlias = Mapping[str, Any]
+Renderer: TypeAlias = Callable[[Variables], Any]
+
+_MAX_TEXT = 64 * 1024
+_MAX_DEPTH = 32
+_CACHED = 2048
+_REFUSED_TAGS = ("include", "render")
+_PLAIN_PATH = re.compile(r"\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*")
+_PIECES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_ABSENT = object()
+_MAX_JSON_INTEGER = 2**63
+# Filters also let through what Python makes of odd arguments: huge numbers, wrong types.
+_TROUBLE = (LiquidError, RecursionError, ArithmeticError, ValueError, TypeError, LookupError)
+
+
+class TemplateError(EdgepostError):
+    """A template that was fine when saved cannot be rendered for this person.
+
+    ``fields["variable"]`` names the variable that was not there, if that is why.
+    """
+
+
+class _BoundedEnvironment(Environment):
+    loop_iteration_limit = 10_000
+    output_stream_limit = _MAX_TEXT
+    local_namespace_limit = 256 * 1024
+    context_depth_limit = 20
+    block_nesting_limit = 20
+
+
+def render_text(text: str, variables: Variables) -> str:
+    """Return the text with its variables filled in.
+
+    Raises:
+        TemplateError: A variable is missing, or a limit was passed.
+        InvalidInputError: The text is not a template; ``check_tree`` says so at save time.
+    """
+    return str(compile_template(text).text(variables))
+
+
+def render_json(tree: Any, variables: Variables) -> Any:
+    """Return a JSON tree with every string in it rendered; keys stay as they are.
+
+    A string that is exactly one ``{{ expression }}`` becomes that value with its JSON type; any
+    other string stays a string. The tree that was given is not changed.
+
+    Raises:
+        TemplateError: A variable is missing, or a limit was passed.
+        InvalidInputError: A string is not a template; ``check_tree`` says so at save time.
+    """
+    if isinstance(tree, str):
+        return compile_template(tree).value(variables)
+    if isinstance(tree, Mapping):
+        return {key: render_json(value, variables) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [render_json(value, variables) for value in tree]
+    return tree
+
+
+def check_tree(tree: Any, *, at: str = "payload", depth: int = 0) -> None:
+    """Refuse at save time a tree that could not be rendered for anyone.
+
+    Raises:
+        InvalidInputError: A string is not a template, or the tree is nested too deep; ``fields``
+            has the place as ``at``.
+    """
+    if depth > _MAX_DEPTH:
+        raise InvalidInputError(f"{at} is nested deeper than {_MAX_DEPTH} levels.", at=at)
+    if isinstance(tree, str):
+        try:
+            compile_template(tree)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{at}: {error.detail}", at=at) from error
+    elif isinstance(tree, Mapping):
+        for key, value in tree.items():
+            check_tree(value, at=f"{at}.{key}", depth=depth + 1)
+    elif isinstance(tree, list | tuple):
+        for index, value in enumerate(tree):
+            check_tree(value, at=f"{at}[{index}]", depth=depth + 1)
+
+
+class Template:
+    """A parsed template.
+
+    Attributes:
+        text: Returns the rendered string.
+        value: Returns the value of a template that is one expression, else the rendered string.
+    """
+
+    __slots__ = ("text", "value")
+
+    def __init__(self, source: str, parsed: BoundTemplate) -> None:
+        pieces = _PIECES.split(source)
+        paths = [_PLAIN_PATH.fullmatch(piece) for piece in pieces[1::2]]
+        self.text: Renderer = lambda variables: _liquid_text(parsed, variables)
+        self.value: Renderer = self.text
+        if "{%" not in source and all(paths):
+            self.text = _spliced(pieces[::2], [_steps(path) for path in paths], self.text)
+            self.value = self.text
+        if len(parsed.nodes) == 1 and isinstance(parsed.nodes[0], OutputNode):
+            expression = parsed.nodes[0].expression
+            self.value = lambda variables: _liquid_value(parsed, expression, variables)
+            if paths and paths[0] is not None:
+                self.value = _looked_up(_steps(paths[0]), self.value)
+
+
+@lru_cache(maxsize=_CACHED)
+def compile_template(text: str) -> Template:
+    """Return the parsed template; the same text is parsed once.
+
+    Raises:
+        InvalidInputError: The text is too long, not Liquid, or names an unknown filter.
+    """
+    if len(text) > _MAX_TEXT:
+        raise InvalidInputError(f"A template may hold at most {_MAX_TEXT} characters.")
+    environment = _environment()
+    try:
+        parsed = environment.from_string(text)
+        unknown = sorted(parsed.analyze().filters.keys() - environment.filters.keys())
+    except LiquidError as error:
+        raise InvalidInputError(f"This is not a valid template: {_sentence(error)}.") from error
+    if unknown:
+        raise InvalidInputError(f"There is no filter {unknown[0]}.")
+    return Template(text, parsed)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = _BoundedEnvironment(undefined=StrictDefaultUndefined, strict_filters=True)
+    for tag in _REFUSED_TAGS:
+        del environment.tags[tag]
+    for name, apply in list(environment.filters.items()):
+        environment.filters[name] = _bounded(apply)
+    for name in ("replace", "replace_first", "replace_last", "join"):
+        environment.filters[name] = _foreseen(environment.filters[name])
+    return environment
+
+
+def _bounded(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter whose result cannot be longer than a whole message may be."""
+
+    @wraps(apply)
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        result = apply(*args, **kwargs)
+        if isinstance(result, str | list | tuple) and len(result) > _MAX_TEXT:
+            raise OutputStreamLimitError("a filter's result is too long", token=None)
+        return result
+
+    return bounded
+
+
+def _foreseen(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that multiplies lengths, refused before it does."""
+
+    @wraps(apply)
+    def foreseen(left: Any, *args: Any, **kwargs: Any) -> Any:
+        repeated = max((len(arg) for arg in args if isinstance(arg, str)), default=0)
+        length = len(left) if isinstance(left, str | list | tuple) else 0
+        if (length + 1) * repeated > _MAX_TEXT * 16:
+            raise OutputStreamLimitError("a filter's result is too long", token=None)
+        return apply(left, *args, **kwargs)
+
+    return foreseen
+
+
+def _steps(path: "re.Match[str] | None") -> tuple[str, ...]:
+    return tuple(path.group(1).split(".")) if path else ()
+
+
+def _find(steps: tuple[str, ...], variables: Variables) -> Any:
+    found: Any = variables
+    for step in steps:
+        if not isinstance(found, Mapping) or step not in found:
+            return _ABSENT
+        found = found[step]
+    return found
+
+
+def _looked_up(steps: tuple[str, ...], otherwise: Renderer) -> Renderer:
+    """Return a renderer of one path that leaves everything unusual to Liquid."""
+
+    def look_up(variables: Variables) -> Any:
+        found = _find(steps, variables)
+        return otherwise(variables) if found is _ABSENT else found
+
+    return look_up
+
+
+def _spliced(texts: list[str], paths: list[tuple[str, ...]], otherwise: Renderer) -> Renderer:
+    """Return a renderer of text around paths; all but short strings is left to Liquid."""
+
+    def splice(variables: Variables) -> Any:
+        pieces = [texts[0]]
+        for steps, text in zip(paths, texts[1:], strict=True):
+            found = _find(steps, variables)
+            if not isinstance(found, str):
+                return otherwise(variables)
+            pieces += (found, text)
+        whole = "".join(pieces)
+        return whole if len(whole) * 4 <= _MAX_TEXT else otherwise(variables)
+
+    return splice
+
+
+def _liquid_text(parsed: BoundTemplate, variables: Variables) -> str:
+    try:
+        return parsed.render(variables)
+    except _TROUBLE as error:
+        raise _template_error(error) from error
+
+
+def _liquid_value(parsed: BoundTemplate, expression: Any, variables: Variables) -> Any:
+    context = RenderContext(parsed, globals=variables)
+    try:
+        value = expression.evaluate(context)
+        if isinstance(value, StrictDefaultUndefined):
+            value.poke()
+    except _TROUBLE as error:
+        raise _template_error(error) from error
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, int) and abs(value) >= _MAX_JSON_INTEGER:
+        return _liquid_text(parsed, variables)
+    if value is None or isinstance(value, bool | int | float | list | dict):
+        return value
+    return _liquid_text(parsed, variables)
+
+
+def _template_error(error: Exception) -> TemplateError:
+    sentence = _sentence(error)
+    if isinstance(error, UndefinedError):
+        variable = sentence.removesuffix(" is undefined").strip("'")
+        return TemplateError(f"The variable {variable} is not there.", variable=variable)
+    return TemplateError(f"The template could not be rendered: {sentence}.")
+
+
+def _sentence(error: Exception) -> str:
+    """Return what went wrong without the excerpt of the template."""
+    return str(error.args[0]).splitlines()[0].rstrip(".") if error.args else type(error).__name__

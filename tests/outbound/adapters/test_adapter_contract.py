@@ -1,0 +1,152 @@
+from typing import Any
+
+import pytest
+
+from service.core import json
+from service.core.errors import InvalidInputError
+from service.outbound.adapters.contract import Adapter
+from service.outbound.adapters.registry import ADAPTERS, get_adapter
+from service.outbound.atlas import load_atlas
+from service.outbound.atlas_rules import OutcomeKind, TokenEffect
+from service.outbound.auth import NoAuth, ServiceAccountAuth
+from service.outbound.egress import AddressGuard
+from service.outbound.templating import TemplateError
+from service.outbound.transport import Reply, ReplyKind, Trouble
+from tests.support.messages import NOW, TOKEN, action_for, message, service_account
+
+every_adapter = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS.keys())
+
+
+@every_adapter
+def test_an_adapter_is_found_by_its_name(adapter: Adapter) -> None:
+    assert get_adapter(adapter.name) is adapter
+
+
+def test_a_name_without_an_adapter_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="no adapter apns"):
+        get_adapter("apns")
+
+
+@every_adapter
+def test_the_atlas_knows_the_adapter(adapter: Adapter) -> None:
+    assert adapter.name in load_atlas().vendors
+
+
+@every_adapter
+def test_a_sound_action_passes_the_check(adapter: Adapter) -> None:
+    adapter.check(action_for(adapter.name), AddressGuard())
+
+
+@every_adapter
+def test_an_action_that_leads_inside_is_refused(adapter: Adapter) -> None:
+    for host in ("127.0.0.1", "[64:ff9b::7f00:1]", "2130706433"):
+        address = f"http://{host}/x"
+        action = (
+            action_for("fcm", settings={"endpoint": address})
+            if adapter.name == "fcm"
+            else action_for(adapter.name, url=address)
+        )
+
+        with pytest.raises(InvalidInputError, match="may not be called"):
+            adapter.check(action, AddressGuard())
+
+
+@every_adapter
+def test_a_name_that_resolves_inside_is_refused(adapter: Adapter) -> None:
+    with pytest.raises(InvalidInputError, match="may not be called"):
+        adapter.check(action_for(adapter.name), AddressGuard(), lambda _: ("127.0.0.1",))
+
+
+@every_adapter
+def test_a_broken_template_is_refused(adapter: Adapter) -> None:
+    action = action_for(adapter.name, payload={"text": "{{ profile.name"})
+
+    with pytest.raises(InvalidInputError, match=r"payload\.text"):
+        adapter.check(action, AddressGuard())
+
+
+@every_adapter
+def test_an_authentication_of_another_kind_is_refused(adapter: Adapter) -> None:
+    wrong = NoAuth() if adapter.name == "fcm" else ServiceAccountAuth(service_account())
+
+    with pytest.raises(InvalidInputError, match="authenticates"):
+        adapter.check(action_for(adapter.name, auth=wrong), AddressGuard())
+
+
+@every_adapter
+def test_an_unknown_setting_is_refused(adapter: Adapter) -> None:
+    with pytest.raises(InvalidInputError, match="setting"):
+        adapter.check(action_for(adapter.name, settings={"colour": "red"}), AddressGuard())
+
+
+@every_adapter
+def test_equal_input_renders_equal_requests_with_json_bodies(adapter: Adapter) -> None:
+    once, twice = (adapter.render(action_for(adapter.name), message(), now=NOW) for _ in range(2))
+
+    assert once == twice
+    assert once.method in ("POST", "PUT")
+    assert once.url.startswith("https://")
+    assert isinstance(json.decode(once.body), dict)
+    assert [
+        "application/json" in value for name, value in once.headers if name == "Content-Type"
+    ] == [True]
+
+
+@every_adapter
+def test_credentials_are_not_the_adapters_business(adapter: Adapter) -> None:
+    parts = adapter.render(action_for(adapter.name), message(), now=NOW)
+
+    assert "authorization" not in {name.lower() for name, _ in parts.headers}
+    assert "s3cret-key" not in f"{parts.headers}{parts.url}{parts.body!r}"
+
+
+@every_adapter
+def test_a_message_names_the_token_exactly_where_the_adapter_needs_one(adapter: Adapter) -> None:
+    parts = adapter.render(action_for(adapter.name), message(), now=NOW)
+
+    assert (TOKEN in parts.body.decode()) == adapter.needs_token
+    assert TOKEN not in parts.url
+
+
+@every_adapter
+def test_a_missing_variable_stops_the_message(adapter: Adapter) -> None:
+    with pytest.raises(TemplateError, match=r"profile\.name"):
+        adapter.render(action_for(adapter.name), message(profile={}), now=NOW)
+
+
+@every_adapter
+def test_a_message_without_a_token_is_not_made_where_one_is_needed(adapter: Adapter) -> None:
+    context = message(token=None)
+    if not adapter.needs_token:
+        adapter.render(action_for(adapter.name), context, now=NOW)
+        return
+
+    with pytest.raises(TemplateError, match="token"):
+        adapter.render(action_for(adapter.name), context, now=NOW)
+
+
+@every_adapter
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply("k", ReplyKind.ANSWERED, 200, (), b"{}"), OutcomeKind.SENT),
+        (Reply("k", ReplyKind.ANSWERED, 503), OutcomeKind.RETRY),
+        (Reply("k", ReplyKind.ANSWERED, 302), OutcomeKind.FAILED),
+        (Reply("k", ReplyKind.NOT_SENT, trouble=Trouble.CONNECT), OutcomeKind.RETRY),
+        (Reply("k", ReplyKind.NOT_SENT, trouble=Trouble.ADDRESS_REFUSED), OutcomeKind.FAILED),
+        (Reply("k", ReplyKind.UNKNOWN, trouble=Trouble.TIMEOUT), OutcomeKind.UNKNOWN),
+    ],
+    ids=["200", "503", "302", "connect", "refused", "timeout"],
+)
+def test_the_plain_replies_mean_the_same_everywhere(
+    adapter: Adapter, reply: Reply, kind: OutcomeKind
+) -> None:
+    outcome = adapter.read(reply, now=NOW)
+
+    assert (outcome.kind, outcome.token_effect) == (kind, TokenEffect.NONE)
+
+
+def test_nothing_personal_shows_in_a_repr() -> None:
+    shown: list[Any] = [message(), action_for("webhook", headers=(("X", "s3cret-header"),))]
+
+    assert not any(hidden in repr(shown) for hidden in (TOKEN, "Ann", "s3cret", "-10%"))
