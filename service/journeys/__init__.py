@@ -1,0 +1,1 @@
+"""Journey definitions, the planner, instances and step events."""

@@ -1,0 +1,208 @@
+"""The planner: where a person goes next, as a pure function.
+
+It reads no clock, no store and no chance but what it is given, so the same call always gives the
+same plan: a journey can be simulated, replayed and tested without a database, and a plan that was
+lost with its transaction is simply made again.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from service.core.json import JsonObject
+from service.journeys.conditions import Facts
+from service.journeys.definitions import (
+    CustomAction,
+    JourneyDefinition,
+    TransitionKind,
+    transition_of,
+)
+from service.journeys.plans import Ignored, Plan, SetTimer
+from service.journeys.state import EndDetail, EndReason, InstanceState, WaitingFor
+from service.journeys.step_events import StepStatus, action_step, execution_error
+from service.journeys.stimuli import (
+    DeliveryEnded,
+    DeliveryOutcome,
+    Entered,
+    EventArrived,
+    LifeEnded,
+    ProfileErased,
+    Stimulus,
+    Stopped,
+    TimerFired,
+)
+from service.journeys.walk import Walk
+
+_GOES_ON = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.SUPPRESSED})
+
+
+def plan(
+    definition: JourneyDefinition,
+    state: InstanceState,
+    stimulus: Stimulus,
+    facts: Facts,
+    now: datetime,
+    seed: int,
+) -> Plan:
+    """Return what one stimulus does to one instance; never raises on a validated definition.
+
+    * A person is at one node and rests only at waits and custom actions. Everything between two
+      rests happens in one plan.
+    * A suppressed message (no consent, no token) goes on along the normal path. Capped, failed,
+      timed-out, expired and unknown ones take the error path; without one the instance ends as
+      ``failed`` with the outcome as its detail. An unknown outcome counts as an error because
+      nothing says that the message arrived.
+    * Stale stimuli change nothing: a second outcome, one of another node, a timer set at an
+      earlier step. ``Plan.ignored`` says why.
+    * After 91 days the instance may neither rest nor call again; it ends as ``failed``,
+      ``instanceTimedout``. A wait that would end later is not begun. A delivery has no timer of
+      its own: housekeeping sends ``LifeEnded`` to what is still inside then.
+    * When a fact is missing the plan holds only ``facts_wanted``. One fetch is enough.
+
+    ``seed`` is the instance's own number; it decides percentages. ``now`` is aware UTC.
+
+    Source: Journey Optimizer, custom action errors and timeouts, condition activity, journey
+    properties.
+    """
+    walk = Walk(definition, state, facts, now, seed)
+    if state.ended is not None:
+        return walk.ignored(Ignored.ALREADY_ENDED)
+    match stimulus:
+        case Entered():
+            planned = _enter(walk, stimulus)
+        case Stopped():
+            planned = _stop(walk, EndDetail.JOURNEY_STOPPED)
+        case ProfileErased():
+            planned = _erase(walk)
+        case _ if state.waiting_for is WaitingFor.ENTRY:
+            planned = walk.ignored(Ignored.NOT_ENTERED)
+        case TimerFired():
+            planned = _wake(walk, stimulus)
+        case DeliveryEnded():
+            planned = _take_outcome(walk, stimulus)
+        case LifeEnded():
+            planned = _end_of_life(walk)
+        case EventArrived():
+            planned = walk.ignored(Ignored.NO_NODE_WAITS_FOR_EVENTS)
+    return planned
+
+
+def _enter(walk: Walk, entered: Entered) -> Plan:
+    if walk.state.waiting_for is not WaitingFor.ENTRY:
+        return walk.ignored(Ignored.ALREADY_ENTERED)
+    entry = walk.enter(entered)
+    if entry is None:
+        return walk.done()
+    return walk.done(walk.follow(entry, transition_of(entry, TransitionKind.NEXT)))
+
+
+def _stop(walk: Walk, detail: EndDetail) -> Plan:
+    """End as stopped, wherever the person is.
+
+    One who was let in but not planned yet is recorded as entered first: the ledger counts an
+    entrance for every end.
+    """
+    if walk.state.waiting_for is WaitingFor.ENTRY and walk.enter(Entered(at=walk.now)) is None:
+        return walk.done()
+    walk.end(walk.here(), EndReason.STOPPED, detail, is_node_processed=False)
+    return walk.done()
+
+
+def _erase(walk: Walk) -> Plan:
+    """Stop, and forget what the run carried of the person."""
+    stopped = _stop(walk, EndDetail.PROFILE_ERASED)
+    return replace(stopped, state=replace(stopped.state, context={}))
+
+
+def _wake(walk: Walk, fired: TimerFired) -> Plan:
+    state = walk.state
+    node = walk.here()
+    if state.waiting_for is not WaitingFor.TIMER or state.due_at is None or node is None:
+        return walk.ignored(Ignored.NOT_WAITING_FOR_TIMER)
+    if fired.sequence != state.sequence:
+        return walk.ignored(Ignored.TIMER_OF_OTHER_STEP)
+    if walk.now < state.due_at:
+        return walk.ignored(Ignored.TOO_EARLY, SetTimer(state.due_at, state.sequence))
+    walk.note(node, event_id="scheduledNotificationReceived", processing_ms=walk.rested_ms())
+    return walk.done(walk.follow(node, transition_of(node, TransitionKind.NEXT)))
+
+
+def _take_outcome(walk: Walk, ended: DeliveryEnded) -> Plan:
+    node = walk.here()
+    if walk.state.waiting_for is not WaitingFor.DELIVERY or not isinstance(node, CustomAction):
+        return walk.ignored(Ignored.NOT_WAITING_FOR_DELIVERY)
+    if ended.node_id != node.id:
+        return walk.ignored(Ignored.DELIVERY_OF_OTHER_NODE)
+    goes_on = ended.outcome in _GOES_ON
+    walk.state = replace(walk.state, context=_context_after(walk.state.context, node, ended))
+    step = replace(
+        action_step(node),
+        outcome=ended.outcome,
+        code=ended.code,
+        origin_error=ended.origin_error,
+        origin_code=ended.origin_code,
+        execution_ms=ended.execution_ms,
+    )
+    kind = TransitionKind.NEXT if goes_on else TransitionKind.TIMEOUT_OR_ERROR
+    transition = transition_of(node, kind)
+    status = _status_of(ended.outcome)
+    if transition is None and not goes_on:
+        walk.end(node, EndReason.FAILED, ended.outcome, status=status, action=step)
+        return walk.done()
+    walk.note(
+        node,
+        status=status,
+        event_id="executedAction",
+        processing_ms=walk.rested_ms(),
+        action=step,
+    )
+    return walk.done(walk.follow(node, transition))
+
+
+def _end_of_life(walk: Walk) -> Plan:
+    if not walk.is_life_over:
+        return walk.ignored(Ignored.TOO_EARLY)
+    walk.time_out(walk.here())
+    return walk.done()
+
+
+def _status_of(outcome: DeliveryOutcome) -> StepStatus:
+    if outcome in _GOES_ON:
+        return StepStatus.TRANSITIONS
+    return StepStatus.TIMED_OUT if outcome is DeliveryOutcome.TIMED_OUT else StepStatus.ERROR
+
+
+def _context_after(context: JsonObject, node: CustomAction, ended: DeliveryEnded) -> JsonObject:
+    """Return the context with the outcome, as expressions read it further on.
+
+    Source: Journey Optimizer, custom action responses (``jo_status_code``) and journey properties
+    (``lastErrorCode``, ``lastNodeUIDInError`` and the like).
+    """
+    error = execution_error(ended.outcome, ended.code)
+    last_action: JsonObject = {
+        "nodeId": node.id,
+        "nodeName": node.name or node.id,
+        "outcome": ended.outcome.value,
+        "code": ended.code,
+        "jo_status_code": _jo_status_code(ended, error),
+        "response": ended.response,
+    }
+    changed: dict[str, Any] = {**context, "lastAction": last_action}
+    if error is not None:
+        changed["lastError"] = {
+            "nodeId": node.id,
+            "nodeName": node.name or node.id,
+            "nodeType": "action",
+            "error": error,
+            "code": ended.code or ended.outcome.value,
+        }
+    return changed
+
+
+def _jo_status_code(ended: DeliveryEnded, error: str | None) -> str | None:
+    """Return Adobe's one word for how the call went; ``None`` when none was made."""
+    if ended.outcome is DeliveryOutcome.SUPPRESSED:
+        return None
+    if error in {None, "http"}:
+        return f"http_{ended.code}" if ended.code and ended.code.isdecimal() else "http_200"
+    return error if error in {"capped", "timedout"} else "internalError"

@@ -1,0 +1,262 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from service.core.errors import InvalidInputError
+from service.journeys.document import parse
+from service.journeys.graph import longest_waits, on_cycle, reachable
+from service.journeys.problems import DefinitionError, Severity, refuse_errors
+from service.journeys.validation import Known, validate
+from tests.journeys.worlds import KNOWN, accept_expression, documents, node_of, welcome
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def found_in(document: dict[str, Any], known: Known = KNOWN) -> list[tuple[str, str]]:
+    problems = validate(parse(document), known, accept_expression)
+    return [(problem.path, problem.code.value) for problem in problems]
+
+
+def test_a_journey_that_can_run_has_no_problems() -> None:
+    assert found_in(welcome()) == []
+
+
+@given(document=documents())
+def test_every_drawn_journey_can_run(document: dict[str, Any]) -> None:
+    assert found_in(document) == []
+
+
+def change(node_id: str, key: str, value: object) -> Change:
+    return lambda document: node_of(document, node_id).__setitem__(key, value)
+
+
+def top(key: str, value: object) -> Change:
+    return lambda document: document.__setitem__(key, value)
+
+
+def way(node_id: str, index: int, key: str, value: object) -> Change:
+    return lambda document: node_of(document, node_id)["transitions"][index].__setitem__(key, value)
+
+
+def add_way(node_id: str, **new: object) -> Change:
+    return lambda document: node_of(document, node_id).setdefault("transitions", []).append(new)
+
+
+def add_node(**new: object) -> Change:
+    return lambda document: document["nodes"].append(new)
+
+
+def mapped(*paths: str) -> Change:
+    mappings = [{"paramPath": path, "expression": "1"} for path in paths]
+    return change("call", "paramMappings", mappings)
+
+
+ENTRY = {"type": "unitary", "eventID": "order", "transitions": [{"targetNodeId": "done"}]}
+LOT = {"conditionType": "percentage", "targetNodeId": "done"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path", "code"),
+    [
+        (top("name", ""), "/name", "badName"),
+        (top("name", " padded"), "/name", "badName"),
+        (top("name", "x" * 257), "/name", "badName"),
+        (top("name", "two\nlines"), "/name", "badName"),
+        (top("type", "unitary"), "/type", "wrongJourneyType"),
+        (top("startNodeId", "call"), "/startNodeId", "wrongStartNode"),
+        (top("timeouts", {"actionExecution": 0}), "/timeouts/actionExecution", "badTimeout"),
+        (top("timeouts", {"actionExecution": 31}), "/timeouts/actionExecution", "badTimeout"),
+        (
+            top("reentrance", {"durationInSecs": 90 * 86_400 + 1}),
+            "/reentrance/durationInSecs",
+            "badReentrance",
+        ),
+        (change("start", "identityNamespace", None), "/identityNamespace", "noNamespace"),
+        (change("start", "identityNamespace", "X"), "/identityNamespace", "unknownNamespace"),
+        (change("start", "segmentId", "seg-2"), "/nodes/0/segmentId", "unknownSegment"),
+        (change("start", "segmentId", None), "/nodes/0/segmentId", "unknownSegment"),
+        (change("start", "transitions", []), "/nodes/0/transitions", "deadEnd"),
+        (change("call", "actionId", "act-9"), "/nodes/3/actionId", "unknownAction"),
+        (change("call", "actionId", None), "/nodes/3/actionId", "unknownAction"),
+        (change("call", "name", "x" * 257), "/nodes/3/name", "badName"),
+        (mapped("a", "a"), "/nodes/3/paramMappings/1/paramPath", "duplicateParameter"),
+        (mapped("a.b", "a"), "/nodes/3/paramMappings/1/paramPath", "duplicateParameter"),
+        (mapped("a", "a.b"), "/nodes/3/paramMappings/1/paramPath", "duplicateParameter"),
+        (change("rest", "delay", "P90DT1S"), "/nodes/2/delay", "waitTooLong"),
+        (change("rest", "delay", "PT0S"), "/nodes/2/delay", "waitTooShort"),
+        (change("rest", "transitions", []), "/nodes/2/transitions", "deadEnd"),
+        (
+            add_way("done", targetNodeId="log"),
+            "/nodes/5/transitions/0/conditionType",
+            "wrongTransition",
+        ),
+        (
+            add_way("rest", targetNodeId="done"),
+            "/nodes/2/transitions/1/conditionType",
+            "wrongTransition",
+        ),
+        (
+            add_way("rest", targetNodeId="done", conditionType="otherwise"),
+            "/nodes/2/transitions/1/conditionType",
+            "wrongTransition",
+        ),
+        (way("rest", 0, "expression", "x"), "/nodes/2/transitions/0/expression", "wrongTransition"),
+        (way("rest", 0, "percent", 5), "/nodes/2/transitions/0/percent", "wrongTransition"),
+        (
+            way("rest", 0, "targetNodeId", "nowhere"),
+            "/nodes/2/transitions/0/targetNodeId",
+            "unknownTarget",
+        ),
+        (
+            way("rest", 0, "targetNodeId", "start"),
+            "/nodes/2/transitions/0/targetNodeId",
+            "entryAsTarget",
+        ),
+        (
+            way("call", 1, "targetNodeId", None),
+            "/nodes/3/transitions/1/targetNodeId",
+            "deadEnd",
+        ),
+        (
+            way("tier", 1, "targetNodeId", None),
+            "/nodes/1/transitions/1/targetNodeId",
+            "deadConditionPath",
+        ),
+        (
+            way("tier", 0, "expression", None),
+            "/nodes/1/transitions/0/expression",
+            "deadConditionPath",
+        ),
+        (
+            way("tier", 0, "expression", "bad ("),
+            "/nodes/1/transitions/0/expression",
+            "invalidExpression",
+        ),
+        (
+            add_way("tier", expression=' tier = "gold" ', targetNodeId="done"),
+            "/nodes/1/transitions/2/expression",
+            "deadConditionPath",
+        ),
+        (
+            add_way("tier", conditionType="otherwise", targetNodeId="done"),
+            "/nodes/1/transitions/2/conditionType",
+            "wrongTransition",
+        ),
+        (add_way("tier", **LOT, percent=10), "/nodes/1/transitions", "wrongTransition"),
+        (add_node(id="done", type="end"), "/nodes/5/id", "duplicateNodeId"),
+        (add_node(id="lost", type="end"), "/nodes/6", "unreachableNode"),
+        (add_node(id="no spaces", type="end"), "/nodes/6/id", "badNodeId"),
+        (add_node(id="second", **ENTRY), "/nodes", "severalEntries"),
+        (add_node(id="second", **ENTRY | {"eventID": ""}), "/nodes/6/eventID", "badName"),
+        (add_node(id="second", **ENTRY | {"eventID": "x" * 129}), "/nodes/6/eventID", "badName"),
+    ],
+)
+def test_what_cannot_run_is_named_at_its_place(wrong: Change, path: str, code: str) -> None:
+    document = welcome()
+    wrong(document)
+
+    assert (path, code) in found_in(document)
+
+
+def test_a_journey_without_nodes_has_no_entry() -> None:
+    assert ("/nodes", "noEntry") in found_in({"name": "x", "identityNamespace": "CRMID"})
+
+
+def test_a_cycle_is_named_at_its_nodes_and_not_at_what_follows_it() -> None:
+    document = welcome()
+    node_of(document, "log")["transitions"] = [{"targetNodeId": "rest"}]
+
+    found = found_in(document)
+
+    assert [path for path, code in found if code == "cycle"] == ["/nodes/2", "/nodes/3", "/nodes/4"]
+
+
+def test_a_node_that_leads_to_itself_is_a_cycle() -> None:
+    document = welcome()
+    node_of(document, "rest")["transitions"] = [{"targetNodeId": "rest"}]
+
+    assert ("/nodes/2", "cycle") in found_in(document)
+
+
+def test_a_condition_that_decides_nothing_is_dead() -> None:
+    document = welcome()
+    node_of(document, "tier")["transitions"] = [
+        {"conditionType": "otherwise", "targetNodeId": "rest"},
+    ]
+
+    assert found_in(document) == [("/nodes/1/transitions", "deadConditionPath")]
+
+
+@pytest.mark.parametrize(
+    ("percents", "path"),
+    [
+        ((0, 50), "/nodes/1/transitions/0/percent"),
+        ((60, 50), "/nodes/1/transitions/1/percent"),
+        ((50, 50), "/nodes/1/transitions/2"),
+    ],
+)
+def test_percentages_leave_somebody_for_each_path(percents: tuple[int, int], path: str) -> None:
+    document = welcome()
+    node_of(document, "tier")["transitions"] = [
+        *({**LOT, "percent": percent, "targetNodeId": "rest"} for percent in percents),
+        {"conditionType": "otherwise", "targetNodeId": "call"},
+    ]
+
+    assert (path, "deadConditionPath") in found_in(document)
+
+
+def chain(waits: list[int], *, branch: bool = False) -> dict[str, Any]:
+    """Waits of so many days, one after the other, or beside one another."""
+    nodes: list[dict[str, Any]] = [{"id": "start", "type": "unitary", "eventID": "order"}]
+    for index, days in enumerate(waits):
+        following = "end" if branch or index + 1 == len(waits) else f"w{index + 1}"
+        wait = {"id": f"w{index}", "type": "wait", "delay": f"P{days}D"}
+        nodes.append(wait | {"transitions": [{"targetNodeId": following}]})
+    ways = [{"expression": f"e{index}", "targetNodeId": f"w{index}"} for index in range(len(waits))]
+    nodes[0]["transitions"] = [{"targetNodeId": "split" if branch else "w0"}]
+    if branch:
+        nodes.append({"id": "split", "type": "condition", "transitions": ways})
+    nodes.append({"id": "end", "type": "end"})
+    return {"name": "Chain", "identityNamespace": "CRMID", "nodes": nodes}
+
+
+def test_waits_on_one_way_may_not_outlive_the_instance() -> None:
+    assert found_in(chain([45, 46])) == []
+    assert found_in(chain([45, 47])) == [("/nodes/2/delay", "waitsExceedInstanceLife")]
+    assert found_in(chain([45, 47], branch=True)) == []
+
+
+def test_fifty_activities_are_allowed_and_the_end_is_none() -> None:
+    assert found_in(chain([1] * 49)) == []
+    assert found_in(chain([1] * 50)) == [("/nodes", "tooManyActivities")]
+
+
+def test_a_journey_near_the_size_limit_is_warned_of_and_may_be_published() -> None:
+    definition = parse(welcome())
+
+    problems = validate(definition, KNOWN, accept_expression, max_bytes=definition.size_bytes)
+
+    assert [problem.severity for problem in problems] == [Severity.WARNING]
+    refuse_errors(problems)
+
+
+def test_publishing_is_refused_with_every_error() -> None:
+    document = welcome()
+    node_of(document, "start")["segmentId"] = "gone"
+    node_of(document, "call")["actionId"] = "gone"
+
+    with pytest.raises(InvalidInputError) as caught:
+        refuse_errors(validate(parse(document), KNOWN, accept_expression))
+    assert isinstance(caught.value, DefinitionError)
+    codes = [problem["code"] for problem in caught.value.fields["problems"]]
+    assert codes == ["unknownSegment", "unknownAction"]
+
+
+def test_a_large_draft_is_judged_without_recursion() -> None:
+    definition = parse(chain([1] * 20_000))
+
+    assert len(reachable(definition)) == 20_002
+    assert on_cycle(definition) == frozenset()
+    assert longest_waits(definition)[0].days == 20_000
