@@ -1,0 +1,1 @@
+"""Namespaces, identity map, graph and linking rules."""
