@@ -1,0 +1,1 @@
+"""HTTP: the Edge Network protocol and the admin API."""

@@ -1,0 +1,1 @@
+"""Streaming ingestion: known profiles and events from servers, by ``POST /collection``."""
