@@ -1,0 +1,1 @@
+"""Fragments, merged profiles, push tokens, consents and events."""

@@ -1,0 +1,93 @@
+"""What each dataset says of each identity, in versions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from service.db.statements import INTEGER, JSON_OBJECT, KEY, MOMENT, SetStatement
+from service.db.types import to_epoch_us
+from service.profiles.leaves import said
+from service.sandboxes.scope import Scope
+
+_OPEN = SetStatement(
+    """
+    SELECT t.identity_id, t.dataset_id, t.attributes, t.stamps
+    FROM profile_fragment AS t
+    JOIN {r} ON t.identity_id = r.identity_id AND t.dataset_id = r.dataset_id
+    WHERE t.sandbox_id = :sandbox_id AND t.valid_to IS NULL
+    ORDER BY t.identity_id, t.dataset_id {lock_t}
+    """,
+    rows={"r": {"identity_id": KEY, "dataset_id": KEY}},
+    params={"sandbox_id": INTEGER},
+    result={
+        "identity_id": KEY,
+        "dataset_id": KEY,
+        "attributes": JSON_OBJECT,
+        "stamps": JSON_OBJECT,
+    },
+)
+_CLOSE = SetStatement(
+    """
+    UPDATE profile_fragment SET valid_to = :now
+    FROM {r} WHERE profile_fragment.sandbox_id = :sandbox_id
+        AND profile_fragment.identity_id = r.identity_id
+        AND profile_fragment.dataset_id = r.dataset_id
+        AND profile_fragment.valid_to IS NULL AND profile_fragment.valid_from < :now
+    """,
+    rows={"r": {"identity_id": KEY, "dataset_id": KEY}},
+    params={"sandbox_id": INTEGER, "now": MOMENT},
+)
+_ADD = SetStatement(
+    """
+    INSERT INTO profile_fragment
+        (sandbox_id, identity_id, dataset_id, valid_from, attributes, stamps)
+    SELECT :sandbox_id, r.identity_id, r.dataset_id, :now, r.attributes, r.stamps
+    FROM {r} WHERE true
+    ON CONFLICT (sandbox_id, identity_id, dataset_id, valid_from) DO UPDATE SET
+        attributes = excluded.attributes, stamps = excluded.stamps
+    """,
+    rows={
+        "r": {
+            "identity_id": KEY,
+            "dataset_id": KEY,
+            "attributes": JSON_OBJECT,
+            "stamps": JSON_OBJECT,
+        },
+    },
+    params={"sandbox_id": INTEGER, "now": MOMENT},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """One record: a dataset says these attributes of an identity."""
+
+    identity_id: UUID
+    dataset_id: UUID
+    attributes: Mapping[str, Any]
+
+
+def store(session: Session, scope: Scope, sayings: Sequence[Saying], *, now: datetime) -> None:
+    """Write a new version of every fragment that a record touches; fields not named stay.
+
+    The caller holds the locks of the identities' profiles and commits.
+    """
+    if not sayings:
+        return
+    slots = sorted({(each.identity_id, each.dataset_id) for each in sayings})
+    open_versions: dict[tuple[UUID, UUID], tuple[dict[str, Any], dict[str, int]]] = {
+        (row.identity_id, row.dataset_id): (row.attributes, row.stamps)
+        for row in _OPEN.run(session, {"sandbox_id": scope.sandbox_id}, r=slots)
+    }
+    at = to_epoch_us(now)
+    for each in sayings:
+        slot = (each.identity_id, each.dataset_id)
+        attributes, stamps = open_versions.get(slot, ({}, {}))
+        open_versions[slot] = said(attributes, stamps, each.attributes, at)
+    params = {"sandbox_id": scope.sandbox_id, "now": now}
+    _CLOSE.run(session, params, r=slots)
+    _ADD.run(session, params, r=[(*slot, *open_versions[slot]) for slot in slots])

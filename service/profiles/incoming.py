@@ -1,0 +1,101 @@
+"""What arrives: events, profile records and push tokens, parsed and not yet kept.
+
+Every inlet (Edge request, streaming ingestion, file) speaks in these values, so there is one way
+into the store: ``flows.ingest``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from service.identity.identity_map import ClaimedIdentity, RefusedIdentity
+from service.sandboxes.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where facts come from: a datastream or an inlet, and the rules it sets.
+
+    Attributes:
+        id: Datastream or inlet id; events are unique by it and ``_id``.
+        platform: ``mobile``, ``web`` or ``inlet``; tokens of the wrong platform are refused.
+        logout_on: ``loggedOut`` or ``absent``: what ends a login on a device.
+        logout_policy: ``detach`` or ``keepAnonymous``: what becomes of the token then.
+        default_consent: ``in``, ``pending`` or ``out`` for collect.
+        app_ids: Apps whose tokens are taken; empty means any.
+    """
+
+    scope: Scope
+    id: UUID
+    platform: str
+    event_dataset_id: UUID
+    profile_dataset_id: UUID
+    logout_on: str = "loggedOut"
+    logout_policy: str = "detach"
+    default_consent: str = "in"
+    app_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedToken:
+    """One entry of ``pushNotificationDetails``; ``device`` is the ECID it is announced for."""
+
+    app_id: str
+    platform: str
+    token: str
+    device: ClaimedIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingEvent:
+    """One XDM ExperienceEvent.
+
+    ``identities`` are those of request and event together; ``at`` is ``xdm.timestamp``. ``xdm``
+    keeps ``_id``, ``timestamp`` and ``eventType`` as they came.
+    """
+
+    event_id: str
+    event_type: str | None
+    at: datetime
+    identities: tuple[ClaimedIdentity, ...]
+    xdm: dict[str, Any]
+    data: dict[str, Any] | None = None
+    tokens: tuple[AnnouncedToken, ...] = ()
+    refused: tuple[RefusedIdentity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingRecord:
+    """One Individual Profile record: attributes of the identities it names."""
+
+    identities: tuple[ClaimedIdentity, ...]
+    attributes: dict[str, Any]
+    refused: tuple[RefusedIdentity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingRequest:
+    """One request, kept whole or not at all. ``body`` is what quarantine keeps of a guilty one."""
+
+    source: Source
+    request_id: str
+    received_at: datetime
+    events: tuple[IncomingEvent, ...] = ()
+    records: tuple[IncomingRecord, ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one request left in the store.
+
+    Attributes:
+        stored: Events that are new; duplicates are not counted and had no effect.
+        refused_tokens: Reason codes of tokens that were not taken, for the answer's warnings.
+    """
+
+    stored: int = 0
+    duplicates: int = 0
+    records: int = 0
+    refused_tokens: tuple[str, ...] = ()

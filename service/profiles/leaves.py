@@ -1,0 +1,56 @@
+"""Attribute documents as leaves: how sayings of several fragments become one view.
+
+Source: merge policy ``timestampOrdered``: the value ingested last wins, field by field.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+Stamps = Mapping[str, int]
+
+
+def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each leaf with its JSON pointer; lists and empty objects are leaves."""
+    for name, value in document.items():
+        pointer = f"{prefix}/{name.replace('~', '~0').replace('/', '~1')}"
+        if isinstance(value, dict) and value:
+            yield from leaves(value, pointer)
+        else:
+            yield pointer, value
+
+
+def said(
+    attributes: Mapping[str, Any],
+    stamps: Stamps,
+    record: Mapping[str, Any],
+    at: int,
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return a fragment's attributes and stamps after a record said something at ``at``."""
+    told = [(stamps.get(pointer, 0), pointer, value) for pointer, value in leaves(attributes)]
+    told += [(at, pointer, value) for pointer, value in leaves(record)]
+    document = merged(told)
+    newest = {**stamps, **{pointer: at for pointer, _ in leaves(record)}}
+    # A branch that lost its last leaf is a leaf itself, said by whoever removed it.
+    return document, {pointer: newest.get(pointer, at) for pointer, _ in leaves(document)}
+
+
+def merged(told: Iterable[tuple[int, str, Any]]) -> dict[str, Any]:
+    """Build one document; a later saying replaces an earlier one, and ``null`` removes the leaf."""
+    document: dict[str, Any] = {}
+    for _, pointer, value in sorted(told, key=lambda each: each[:2]):
+        *path, last = (_name(part) for part in pointer.split("/")[1:])
+        here = document
+        for name in path:
+            below = here.get(name)
+            if not isinstance(below, dict):
+                below = here[name] = {}
+            here = below
+        if value is None:
+            here.pop(last, None)
+        else:
+            here[last] = {} if value == {} else value
+    return document
+
+
+def _name(part: str) -> str:
+    return part.replace("~1", "/").replace("~0", "~")
