@@ -1,0 +1,1 @@
+"""API credentials, signing keys and access tokens."""

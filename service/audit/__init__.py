@@ -1,0 +1,1 @@
+"""What was refused, dropped or changed, and why."""

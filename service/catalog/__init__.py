@@ -1,0 +1,1 @@
+"""Datasets, datastreams and inlets."""
