@@ -7,6 +7,8 @@ from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.db import sqlite_functions
+
 _BUSY_MS = 10_000
 
 
@@ -56,6 +58,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     ):
         _patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
+    sqlite_functions.register(connection)
 
 
 def _patiently(cursor: sqlite3.Cursor, statement: str) -> None:

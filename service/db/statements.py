@@ -38,17 +38,17 @@ class ColumnKind:
 
     Attributes:
         postgres: The array's element type.
-        sqlite: Expression over ``{value}`` that gives the column's stored form.
-        to_json: Value to its JSON form for SQLite; ``None`` values never reach it.
         type: The SQLAlchemy type of a single parameter or a result column.
-        to_array: Value to its array element for PostgreSQL, where it differs.
+        to_array: Value to its text inside a PostgreSQL array; ``None`` never reaches it.
+        to_json: Value to its JSON form for SQLite; ``None`` never reaches it.
+        sqlite: Expression over ``{value}`` that gives the column's stored form.
     """
 
     postgres: str
-    sqlite: str
-    to_json: Callable[[Any], Any]
     type: TypeEngine[Any]
-    to_array: Callable[[Any], Any] | None = None
+    to_array: Callable[[Any], str]
+    to_json: Callable[[Any], Any]
+    sqlite: str = "{value}"
 
 
 def _same(value: Any) -> Any:
@@ -59,17 +59,30 @@ def _hex(value: UUID) -> str:
     return value.hex
 
 
-def _epoch(value: datetime) -> int:
-    return to_epoch_us(value)
+def _iso(value: datetime) -> str:
+    return value.isoformat()
 
 
-KEY = ColumnKind("uuid", "{value}", _hex, Uuid())
-TEXT = ColumnKind("text", "{value}", _same, Text())
-MOMENT = ColumnKind("timestamptz", "{value}", _epoch, Moment())
-INTEGER = ColumnKind("bigint", "{value}", _same, Integer())
-NUMBER = ColumnKind("float8", "{value}", _same, Float())
-BOOLEAN = ColumnKind("boolean", "{value}", _same, Boolean())
-JSON_OBJECT = ColumnKind("jsonb", "json({value})", encode_text, JsonType, encode_text)
+def _bool(value: object) -> str:
+    return "t" if value else "f"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _quoted_json(value: Any) -> str:
+    return _quoted(encode_text(value))
+
+
+KEY = ColumnKind("uuid", Uuid(), _hex, _hex)
+TEXT = ColumnKind("text", Text(), _quoted, _same)
+MOMENT = ColumnKind("timestamptz", Moment(), _iso, to_epoch_us)
+INTEGER = ColumnKind("bigint", Integer(), str, _same)
+NUMBER = ColumnKind("float8", Float(), repr, _same)
+BOOLEAN = ColumnKind("boolean", Boolean(), _bool, _same)
+JSON_OBJECT = ColumnKind("jsonb", JsonType, _quoted_json, encode_text, "json({value})")
 
 Columns = Mapping[str, ColumnKind]
 _LOCKS = {
@@ -133,15 +146,9 @@ class SetStatement:
 def _source(dialect: str, name: str, columns: Columns) -> str:
     if dialect == "postgresql":
         arrays = ", ".join(
-            f"CAST(:{name}__{column} AS text[])"
-            if kind.postgres == "jsonb"
-            else f"CAST(:{name}__{column} AS {kind.postgres}[])"
-            for column, kind in columns.items()
+            f"CAST(:{name}__{column} AS {kind.postgres}[])" for column, kind in columns.items()
         )
-        chosen = ", ".join(
-            f"CAST({column} AS jsonb) AS {column}" if kind.postgres == "jsonb" else column
-            for column, kind in columns.items()
-        )
+        chosen = ", ".join(columns)
         return f"(SELECT {chosen} FROM unnest({arrays}) AS u({', '.join(columns)})) AS {name}"
     chosen = ", ".join(
         kind.sqlite.format(value=f"json_extract(value, '$[{index}]')") + f" AS {column}"
@@ -157,15 +164,10 @@ def _bind(
     rows: Sequence[tuple[Any, ...]],
 ) -> dict[str, Any]:
     if dialect == "postgresql":
-        if not rows:
-            return {f"{name}__{column}": [] for column in columns}
+        arrays = zip(*rows, strict=True) if rows else ((),) * len(columns)
         return {
-            f"{name}__{column}": [
-                None if value is None else kind.to_array(value) for value in values
-            ]
-            if kind.to_array
-            else list(values)
-            for (column, kind), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
+            f"{name}__{column}": _array(kind, values)
+            for (column, kind), values in zip(columns.items(), arrays, strict=True)
         }
     kinds = tuple(columns.values())
     encoded = [
@@ -176,6 +178,13 @@ def _bind(
         for row in rows
     ]
     return {f"{name}__rows": encode_text(encoded)}
+
+
+def _array(kind: ColumnKind, values: Sequence[Any]) -> str:
+    """Return an array literal: the driver's own list dumper costs more than the statement."""
+    to_array = kind.to_array
+    texts = ["NULL" if value is None else to_array(value) for value in values]
+    return "{" + ",".join(texts) + "}"
 
 
 def decoded_json(value: Any) -> Any:
