@@ -1,0 +1,1 @@
+"""Coarse background work, keyed so that nothing is enqueued twice."""
