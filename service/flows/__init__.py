@@ -1,0 +1,1 @@
+"""The journeys of data: readable lists of calls into the feature packages."""
