@@ -2,7 +2,7 @@
 
 An Edge request, a batch of streaming ingestion and a line of a file all arrive as
 ``IncomingRequest`` and are kept by the same calls, in the order of the locks: identities, profiles,
-push tokens, events, memberships, journey instances.
+push tokens, events, memberships, journey instances, deliveries.
 Source: service/decisions/0001-lock-order.md, 0004-group-commit.md.
 """
 
@@ -20,6 +20,8 @@ from service.identity import rules as namespace_rules
 from service.identity.graph import Placement
 from service.identity.linking import Claim, NamespaceRules, Order, event_identity
 from service.journeys import entry
+from service.outbound import delivery_views
+from service.outbound.openings import opened_delivery
 from service.profiles import events, fragments, merging, push_tokens
 from service.profiles.events import EventToKeep, event_key
 from service.profiles.fragments import Saying
@@ -81,6 +83,7 @@ def _ingest_sandbox(
     push_tokens.register(session, scope, announcements, devices=placement.logins, now=now)
     stored = _keep_events(session, scope, items)
     _qualify_and_enter(session, scope, items, stored, placement, touched, now)
+    _keep_opens(session, scope, stored)
     entries.record(session, scope, refusals.found(requests, placement, rules, now=now))
     return _answers(requests, stored, refused)
 
@@ -200,6 +203,15 @@ def _qualify_and_enter(
     changes = evaluation.evaluate_streaming(session, scope, by_profile, now=now)
     entry.enter_qualified(session, scope, changes, now=now)
     entry.enter_by_event(session, scope, list(stored.values()), now=now)
+
+
+def _keep_opens(session: Session, scope: Scope, stored: Mapping[UUID, EventToKeep]) -> None:
+    opened = [
+        (delivery, min(kept.event.at, kept.received_at))
+        for kept in stored.values()
+        if (delivery := opened_delivery(kept.event.event_type, kept.event.xdm)) is not None
+    ]
+    delivery_views.record_opened(session, scope, opened)
 
 
 def _touches(
