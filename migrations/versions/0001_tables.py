@@ -132,6 +132,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sandbox_id", "id", name=op.f("pk_delivery")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_delivery_created", ["sandbox_id", "created_at", "id"], unique=False
+        )
         batch_op.create_index("ix_delivery_identity", ["sandbox_id", "identity_id"], unique=False)
         batch_op.create_index(
             "ix_delivery_node",
@@ -758,6 +761,7 @@ def downgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index("ix_delivery_node")
         batch_op.drop_index("ix_delivery_identity")
+        batch_op.drop_index("ix_delivery_created")
 
     op.drop_table("delivery")
     with op.batch_alter_table("datastream", schema=None) as batch_op:
