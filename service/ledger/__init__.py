@@ -1,0 +1,1 @@
+"""Appended counts of people and deliveries, and their balance."""
