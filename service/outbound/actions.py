@@ -1,0 +1,300 @@
+"""Custom actions: how a third party is called, checked whole when saved, read whole when sent.
+
+Source: Journey Optimizer, configure a custom action.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from service.core.clock import Clock
+from service.core.errors import ConflictError, InvalidInputError, NotFoundError
+from service.core.ids import new_key
+from service.core.json import JsonObject
+from service.core.secret import Secret
+from service.outbound.action_auth import ActionSecrets, StoredAuth
+from service.outbound.adapters.contract import ActionSpec, MessageContext
+from service.outbound.adapters.registry import get_adapter
+from service.outbound.egress import AddressGuard, Resolver
+from service.outbound.follow_up import OnBacklog, OnUnknown, Policy
+from service.outbound.gates import Addressing
+from service.outbound.models import CustomAction
+from service.outbound.transport import CallParts
+from service.sandboxes.scope import Scope
+
+MAX_TIMEOUT_MS = 30_000
+MAX_RETRIES = 3
+_NAME = re.compile(r"[A-Za-z0-9_]{1,30}")
+_ADDRESS_SETTINGS = ("appId", "platform")
+_NO_MESSAGE = MessageContext(
+    delivery_id=UUID(int=0),
+    idempotency_key="",
+    token=Secret(""),
+    profile={},
+    event={},
+    parameters={},
+    journey_version_id=UUID(int=0),
+    instance_id=UUID(int=0),
+    node_id="",
+    expires_at=datetime(1970, 1, 1, tzinfo=UTC),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAction:
+    """An action as its author writes it; ``auth`` may hold a secret.
+
+    ``settings`` are the adapter's own and ``appId`` and ``platform``, which choose among a person's
+    push tokens; without them the newest token of any app is taken.
+    """
+
+    name: str
+    adapter: str
+    url: str = ""
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    payload: Any = None
+    auth: Any = field(default_factory=lambda: {"type": "none"}, repr=False)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    timeout_ms: int = MAX_TIMEOUT_MS
+    max_retries: int = MAX_RETRIES
+    on_unknown: OnUnknown = OnUnknown.RECORD
+    on_backlog: OnBacklog = OnBacklog.SEND
+    is_marketing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action ready to be sent; ``spec`` holds its secret.
+
+    Attributes:
+        app_id: Whose tokens it sends to; ``None`` for any app.
+        platform: Which tokens; ``None`` for any platform.
+        method: As called; decides with ``url`` which limits hold.
+        url: As called, which for some adapters is not the one that was written.
+        timeout_ms: The whole budget of a delivery, retries included.
+    """
+
+    id: UUID
+    spec: ActionSpec
+    app_id: str | None
+    platform: str | None
+    needs_token: bool
+    method: str
+    url: str
+    timeout_ms: int
+    max_retries: int
+    on_unknown: OnUnknown
+    on_backlog: OnBacklog
+    is_marketing: bool
+
+    @property
+    def addressing(self) -> Addressing:
+        """What the gates ask of a recipient."""
+        return Addressing(self.needs_token, self.is_marketing, self.app_id, self.platform)
+
+    @property
+    def policy(self) -> Policy:
+        """What may follow a call."""
+        return Policy(self.max_retries, self.on_unknown)
+
+
+class ActionBook:
+    """Saves actions and reads them back; holds what both need: secrets and the address guard."""
+
+    def __init__(
+        self, secrets: ActionSecrets, guard: AddressGuard, resolve: Resolver | None = None
+    ) -> None:
+        self._secrets = secrets
+        self._guard = guard
+        self._resolve = resolve
+
+    def create(
+        self, session: Session, scope: Scope, new: NewAction, *, now: datetime
+    ) -> CustomAction:
+        """Keep a new action. The caller commits.
+
+        Raises:
+            InvalidInputError: A field, the URL, a template, a setting or the secret cannot be used.
+            ConflictError: The name is taken.
+        """
+        stored = self._secrets.store(new.auth)
+        row = CustomAction(sandbox_id=scope.sandbox_id, id=new_key(), created_at=now)
+        return self._save(session, scope, row, new, stored, now)
+
+    def update(
+        self, session: Session, scope: Scope, action_id: UUID, new: NewAction, *, now: datetime
+    ) -> CustomAction:
+        """Overwrite an action; without a secret in ``auth`` the one it has stays.
+
+        Raises:
+            NotFoundError: There is none.
+            InvalidInputError: As for ``create``.
+            ConflictError: The name is another action's.
+        """
+        row = get(session, scope, action_id)
+        stored = self._secrets.store(new.auth, _stored_auth(row))
+        return self._save(session, scope, row, new, stored, now)
+
+    def read(self, row: CustomAction) -> Action:
+        """Return the action with its secret revealed.
+
+        Raises:
+            InvalidInputError: The environment lacks the secret.
+            SecretKeyError: The secret needs a key that is not configured.
+        """
+        settings = {**row.settings}
+        app_id, platform = (settings.pop(name, None) for name in _ADDRESS_SETTINGS)
+        spec = ActionSpec(
+            name=row.name,
+            adapter=row.adapter,
+            method=row.method,
+            url=row.url,
+            headers=tuple((name, value) for name, value in row.headers.items()),
+            payload=row.payload,
+            auth=self._secrets.reveal(_stored_auth(row)),
+            timeout_ms=row.timeout_ms,
+            settings=settings,
+        )
+        target = _target(spec)
+        return Action(
+            id=row.id,
+            spec=spec,
+            app_id=app_id,
+            platform=platform,
+            needs_token=get_adapter(row.adapter).needs_token,
+            method=target.method,
+            url=target.url,
+            timeout_ms=row.timeout_ms,
+            max_retries=row.max_retries,
+            on_unknown=OnUnknown(row.on_unknown),
+            on_backlog=OnBacklog(row.on_backlog),
+            is_marketing=row.is_marketing,
+        )
+
+    def _save(
+        self,
+        session: Session,
+        scope: Scope,
+        row: CustomAction,
+        new: NewAction,
+        stored: StoredAuth,
+        now: datetime,
+    ) -> CustomAction:
+        _check(new)
+        if _is_taken(session, scope, new.name, row.id):
+            raise ConflictError(f"There is a custom action {new.name} already.")
+        row.name, row.adapter, row.method, row.url = new.name, new.adapter, new.method, new.url
+        row.headers, row.payload = dict(new.headers), new.payload
+        row.auth, row.auth_secret, row.auth_secret_ref = (
+            stored.auth,
+            stored.ciphertext,
+            stored.reference,
+        )
+        row.settings = dict(new.settings)
+        row.timeout_ms, row.max_retries = new.timeout_ms, new.max_retries
+        row.on_unknown, row.on_backlog = new.on_unknown.value, new.on_backlog.value
+        row.is_marketing, row.updated_at = new.is_marketing, now
+        get_adapter(new.adapter).check(self.read(row).spec, self._guard, self._resolve)
+        session.add(row)
+        session.flush()
+        return row
+
+
+class ActionDirectory:
+    """Actions ready to be sent, read again when they are older than ``life_s``.
+
+    Shared by the threads of a process. Its caller's transaction does the reading.
+    """
+
+    def __init__(self, book: ActionBook, clock: Clock, *, life_s: float = 1.0) -> None:
+        self._book = book
+        self._clock = clock
+        self._life_s = life_s
+        self._known: dict[tuple[int, UUID], tuple[float, datetime, Action]] = {}
+
+    def find(self, session: Session, scope: Scope, action_id: UUID) -> Action | None:
+        """Return an action, ``None`` when there is none of this id.
+
+        Raises:
+            InvalidInputError: Its secret is not in the environment.
+            SecretKeyError: Its secret needs a key that is not configured.
+        """
+        key, now = (scope.sandbox_id, action_id), self._clock.monotonic()
+        known = self._known.get(key)
+        if known is not None and now - known[0] < self._life_s:
+            return known[2]
+        row = session.scalar(_of(scope).where(CustomAction.id == action_id))
+        if row is None:
+            self._known.pop(key, None)
+            return None
+        is_same = known is not None and known[1] == row.updated_at
+        action = known[2] if known is not None and is_same else self._book.read(row)
+        self._known[key] = (now, row.updated_at, action)
+        return action
+
+
+def get(session: Session, scope: Scope, action_id: UUID) -> CustomAction:
+    """Return one action's row.
+
+    Raises:
+        NotFoundError: There is none of this id in the sandbox.
+    """
+    row = session.scalar(_of(scope).where(CustomAction.id == action_id))
+    if row is None:
+        raise NotFoundError(f"There is no custom action {action_id}.")
+    return row
+
+
+def list_all(session: Session, scope: Scope) -> tuple[CustomAction, ...]:
+    """Return every action of a sandbox by name."""
+    return tuple(session.scalars(_of(scope).order_by(CustomAction.name)))
+
+
+def public_auth(row: CustomAction) -> JsonObject:
+    """Return an action's authentication as answers may show it: how, never with what."""
+    shown: JsonObject = {**row.auth}
+    if row.auth_secret_ref is not None:
+        shown["secret"] = row.auth_secret_ref
+    elif row.auth_secret is not None:
+        shown["secret"] = "***"  # noqa: S105 - stands for one
+    return shown
+
+
+def _of(scope: Scope) -> Select[CustomAction]:
+    return select(CustomAction).where(CustomAction.sandbox_id == scope.sandbox_id)
+
+
+def _is_taken(session: Session, scope: Scope, name: str, by_other_than: UUID) -> bool:
+    with session.no_autoflush:
+        found = session.scalar(_of(scope).where(CustomAction.name == name))
+    return found is not None and found.id != by_other_than
+
+
+def _stored_auth(row: CustomAction) -> StoredAuth:
+    return StoredAuth(row.auth, row.auth_secret, row.auth_secret_ref)
+
+
+def _target(spec: ActionSpec) -> CallParts:
+    """Return where an action calls: what its adapter renders of it without a message."""
+    empty = replace(spec, headers=(), payload={})
+    return get_adapter(spec.adapter).render(empty, _NO_MESSAGE, now=_NO_MESSAGE.expires_at)
+
+
+def _check(new: NewAction) -> None:
+    if not _NAME.fullmatch(new.name):
+        raise InvalidInputError("A name is 1 to 30 letters, digits and underscores.", at="name")
+    if not 1 <= new.timeout_ms <= MAX_TIMEOUT_MS:
+        raise InvalidInputError(f"timeoutMs must be 1 to {MAX_TIMEOUT_MS}.", at="timeoutMs")
+    if not 0 <= new.max_retries <= MAX_RETRIES:
+        raise InvalidInputError(f"maxRetries must be 0 to {MAX_RETRIES}.", at="maxRetries")
+    for name in _ADDRESS_SETTINGS:
+        value = new.settings.get(name)
+        if value is not None and (not isinstance(value, str) or not value):
+            raise InvalidInputError(f"settings.{name} must be a text.", at=f"settings.{name}")
