@@ -1,0 +1,62 @@
+"""Builds the Flask application of the admin API, the token endpoint and the health checks."""
+
+from flask import Flask
+
+from service.flows.access_tokens import AccessTokens
+from service.web import auth, errors, health, ims, logging
+from service.web.admin import (
+    actions,
+    audit_entries,
+    datastreams,
+    deliveries,
+    endpoint_configs,
+    inlets,
+    journeys,
+    ledger,
+    namespaces,
+    profiles,
+    sandboxes,
+    segment_jobs,
+    segments,
+)
+from service.web.api import build_api
+from service.web.context import ACCESS_TOKENS, SERVICES, WebServices
+
+_SCOPED = (
+    datastreams,
+    inlets,
+    namespaces,
+    segment_jobs,
+    segments,
+    profiles,
+    actions,
+    endpoint_configs,
+    deliveries,
+    journeys,
+    ledger,
+    audit_entries,
+)
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+
+def create_app(services: WebServices) -> Flask:
+    """Return the application; it holds ``services`` and opens nothing of its own."""
+    app = Flask("edgepost", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions[SERVICES] = services
+    app.extensions[ACCESS_TOKENS] = AccessTokens(
+        services.sessions,
+        services.keyring,
+        services.clock,
+        org_id=services.settings.org_id,
+        life_s=services.settings.access_token_s,
+    )
+    logging.register(app)
+    auth.register(app)
+    api = build_api(app)
+    errors.register(app)
+    for open_resource in (health, ims, sandboxes):
+        api.register_resource(open_resource.blueprint, is_scoped=False)
+    for resource in _SCOPED:
+        api.register_resource(resource.blueprint)
+    return app

@@ -1,0 +1,1 @@
+"""What the admin API reads and writes; "schema" means XDM elsewhere."""
