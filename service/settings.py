@@ -34,7 +34,7 @@ class Settings:
         access_token_s: Life of an access token in seconds.
         allow_private_hosts: Networks that outbound calls may reach although they are private.
         headroom_percent: How much of every cap is left unused.
-        permit_life_percent: Life of a granted permit as a share of its cap's period.
+        permit_life_percent: Life of a granted permit as a share of its cap's period, in percent.
         log_level: The least severe level that is logged.
         ready_lag_s: Age of the oldest due work at which ``/readyz`` turns red.
     """
@@ -53,7 +53,7 @@ class Settings:
     access_token_s: int = 3600
     allow_private_hosts: tuple[_IpNetwork, ...] = ()
     headroom_percent: float = 0.0
-    permit_life_percent: float = 5.0
+    permit_life_percent: float = 2.0
     log_level: str = "INFO"
     ready_lag_s: int = 300
 
@@ -62,9 +62,17 @@ class Settings:
         """Whether the store is SQLite, which only ``edgepost run`` may use."""
         return self.database_url.startswith("sqlite")
 
-    def with_database(self, url: str) -> "Settings":
-        """Return the same settings over another store."""
-        return replace(self, database_url=normal_database_url(url))
+    def allowing(self, hosts: str) -> "Settings":
+        """Return the same settings that let calls reach these networks, comma-separated.
+
+        Raises:
+            SettingsError: One of them is not a network.
+        """
+        try:
+            networks = tuple(ip_network(each.strip()) for each in hosts.split(",") if each.strip())
+        except ValueError as error:
+            raise SettingsError(f"EDGEPOST_ALLOW_PRIVATE_HOSTS: {error}") from error
+        return replace(self, allow_private_hosts=networks)
 
 
 def normal_database_url(url: str) -> str:
@@ -132,7 +140,7 @@ def _optional(env: Env) -> dict[str, object]:
         "answer_within_s": env.float("ANSWER_WITHIN_S", 3.0),
         "access_token_s": env.int("ACCESS_TOKEN_S", 3600),
         "headroom_percent": env.float("HEADROOM_PERCENT", 0.0),
-        "permit_life_percent": env.float("PERMIT_LIFE_PERCENT", 5.0),
+        "permit_life_percent": env.float("PERMIT_LIFE_PERCENT", 2.0),
         "log_level": env.str("LOG_LEVEL", "INFO"),
         "ready_lag_s": env.int("READY_LAG_S", 300),
     }

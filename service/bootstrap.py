@@ -1,0 +1,96 @@
+"""Settings in, collaborators out: the one place where concrete things are chosen."""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from uuid import uuid4
+
+from service.core.clock import Clock, SystemClock
+from service.core.secret import Keyring
+from service.db.engine import open_engine
+from service.db.session import SessionFactory
+from service.flows.committer import Committer
+from service.flows.delivery_steps import DeliveryTools
+from service.flows.sources import SourceDirectory
+from service.outbound.action_auth import ActionSecrets
+from service.outbound.actions import ActionBook, ActionDirectory
+from service.outbound.auth import ServiceAccountTokens
+from service.outbound.egress import AddressGuard, system_resolver
+from service.outbound.endpoint_directory import EndpointDirectory
+from service.outbound.store_clock import StoreWatch
+from service.outbound.transport import Transport
+from service.outbound.transport_curl import CurlTransport
+from service.outbound.transport_form import post_form
+from service.settings import Settings
+
+_FORM_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What lives as long as the process. Flows and features take what they use, never this."""
+
+    settings: Settings
+    clock: Clock
+    sessions: SessionFactory
+    keyring: Keyring
+    sources: SourceDirectory
+    committer: Committer
+    actions: ActionBook
+    endpoints: EndpointDirectory
+    transport: Transport
+    vendor_tokens: ServiceAccountTokens
+
+
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    on_commit: Callable[[], None] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Services:
+    """Open the store and build the collaborators of one process.
+
+    ``on_commit`` runs after each commit of the committer, to wake whoever shares the process.
+    ``environ`` is where ``env:NAME`` secrets are read, the process's own by default.
+
+    Raises:
+        SecretKeyError: A secret key is missing or malformed.
+    """
+    clock = clock or SystemClock()
+    keyring = Keyring.of(settings.secret_keys)
+    sessions = SessionFactory(open_engine(settings.database_url))
+    guard = AddressGuard(settings.allow_private_hosts)
+    secrets = ActionSecrets(keyring, os.environ if environ is None else environ)
+    return Services(
+        settings=settings,
+        clock=clock,
+        sessions=sessions,
+        keyring=keyring,
+        sources=SourceDirectory(sessions, clock),
+        committer=Committer(sessions, clock, keyring, settings, on_commit=on_commit),
+        actions=ActionBook(secrets, guard, system_resolver),
+        endpoints=EndpointDirectory(clock, headroom_percent=settings.headroom_percent),
+        transport=CurlTransport(guard),
+        vendor_tokens=ServiceAccountTokens(
+            partial(post_form, timeout=_FORM_S, guard=guard),
+            clock,
+        ),
+    )
+
+
+def delivery_tools(services: Services) -> DeliveryTools:
+    """Return what this process delivers with, under a worker name that no other ever has."""
+    return DeliveryTools(
+        sessions=services.sessions,
+        clock=services.clock,
+        transport=services.transport,
+        actions=ActionDirectory(services.actions, services.clock),
+        endpoints=services.endpoints,
+        tokens=services.vendor_tokens,
+        watch=StoreWatch(services.clock),
+        worker=f"{socket.gethostname()[:24]}:{os.getpid()}:{uuid4().hex[:8]}",
+        life_percent=services.settings.permit_life_percent,
+    )
