@@ -1,4 +1,4 @@
-"""A phone, or the vendors, on the command line: ``python -m mobile_stub COMMAND``.
+"""A phone, the vendors, or the whole demo: ``python -m mobile_stub COMMAND``.
 
 Each command of the phone prints one JSON line. A phone that cannot reach the service tries again
 for ever, as phones do; end it with Ctrl-C: its queue is in the device file, and the next command
@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from rich.console import Console
 
+from mobile_stub import demo, sdk, tracking
 from mobile_stub import device as devices
-from mobile_stub import sdk, tracking
 from mobile_stub.answers import AnswerError
 from mobile_stub.device import Device, Hit, Kind, Platform
 from mobile_stub.edge_client import Edge, Phone
@@ -35,12 +36,15 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0: done. 1: the service refused the hit, or its answer could not be read. 2: bad usage.
+    0: done. 1: the service refused the hit, its answer could not be read, or the demo found
+    something that is not as it should be. 2: bad usage.
     """
     options = _parser().parse_args(arguments)
     try:
         if options.command == "gateway":
             return _gateway(options)
+        if options.command == "demo":
+            return demo.main(options.folder, options.seed, Console(highlight=False))
         return _phone(options)
     except (UsageError, ScriptError) as error:
         print(error, file=sys.stderr)
@@ -163,6 +167,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     gateway.add_argument("--keep", type=int, help="remember only the last N requests")
     gateway.add_argument("--bare", action="store_true", help="answer and count only")
+    story = commands.add_parser("demo", help="play the whole story and check how it ends")
+    story.add_argument("--folder", type=Path, default=demo.FOLDER, help="emptied at the beginning")
+    story.add_argument("--seed", default="1", help="fixes the people, their ids and tokens")
     return parser
 
 
