@@ -1,21 +1,44 @@
-"""The command ``edgepost``: one group, its commands in modules of their own."""
+"""The command ``edgepost``: one group whose commands are imported when they are called.
+
+The whole service takes a second to import; ``edgepost secrets new-key`` should not.
+"""
+
+from importlib import import_module
 
 import click
 
-from service.cli import processes
-from service.cli.credentials import credentials_group
-from service.cli.ledger import ledger
-from service.cli.profiles import profiles
-from service.cli.sandboxes import sandboxes
-from service.cli.secrets import secrets
-from service.cli.store import chosen_settings, opened_store
 from service.core.errors import EdgepostError
-from service.core.secret import Keyring
-from service.flows.prepare_store import prepare_store
+
+_COMMANDS = {
+    "clock": "service.cli.clock:clock",
+    "credentials": "service.cli.credentials:credentials_group",
+    "ledger": "service.cli.ledger:ledger",
+    "migrate": "service.cli.migrate:migrate",
+    "profiles": "service.cli.profiles:profiles",
+    "run": "service.cli.run:run",
+    "sandboxes": "service.cli.sandboxes:sandboxes",
+    "secrets": "service.cli.secrets:secrets",
+    "web": "service.cli.web:web",
+    "worker": "service.cli.worker:worker",
+}
 
 
 class Commands(click.Group):
     """A group whose commands end with one line when something is wrong, not with a trace."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, ``None`` when there is none of this name."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
@@ -32,26 +55,3 @@ def main() -> None:
     Commands work on DATABASE_URL when it is set, else on the embedded service's folder
     (EDGEPOST_FOLDER, .edgepost).
     """
-
-
-@main.command()
-def migrate() -> None:
-    """Bring the store to the newest migration and open the sandbox prod."""
-    settings = chosen_settings()
-    with opened_store(settings) as sessions:
-        prepare_store(sessions, Keyring.of(settings.secret_keys))
-    click.echo("The store is at the newest migration.")
-
-
-for command in (
-    processes.run,
-    processes.web,
-    processes.worker,
-    processes.clock,
-    credentials_group,
-    ledger,
-    profiles,
-    sandboxes,
-    secrets,
-):
-    main.add_command(command)

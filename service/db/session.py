@@ -1,5 +1,6 @@
 """The one unit of work: commit at the end, roll back on any error."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -11,6 +12,16 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.core.errors import StoreUnavailableError
 
+_SQLITE_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    },
+)
 SERIALIZATION_STATES = frozenset({"40001", "40P01"})
 
 
@@ -62,7 +73,9 @@ def is_store_away(error: DBAPIError) -> bool:
         return True
     state = sqlstate(error)
     if state is None:
-        return isinstance(error, OperationalError)
+        # psycopg gives no code when the connection itself failed; SQLite gives its own codes.
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        return isinstance(error, OperationalError) if code is None else code & 0xFF in _SQLITE_AWAY
     return state[:2] in {"08", "53", "57", "58"} or state == "25006"
 
 

@@ -30,6 +30,7 @@ from service.settings import Settings
 _LOG = structlog.get_logger("service.flows.committer")
 _TRIES = 3
 _RETRY_AFTER_S = (2, 7)
+_SHOWN_SQL = 200
 
 
 @dataclass(slots=True)
@@ -177,7 +178,12 @@ class Committer:
 
     def _refuse(self, waiting: _Waiting, error: Exception) -> None:
         reason = type(error.orig if isinstance(error, DBAPIError) else error).__name__
-        _LOG.warning("request_quarantined", request_id=waiting.request.request_id, reason=reason)
+        _LOG.warning(
+            "request_quarantined",
+            request_id=waiting.request.request_id,
+            reason=reason,
+            statement=_statement(error),
+        )
         waiting.error = RefusedDataError(
             "The store refuses this request's data; it was set aside for the operator.",
             reason=reason,
@@ -192,6 +198,13 @@ class Committer:
                 ciphertext=self._keyring.encrypt(Secret(request.body.decode(errors="replace"))),
                 now=request.received_at,
             )
+
+
+def _statement(error: Exception) -> str | None:
+    """Return the beginning of the SQL that failed; set statements hold no values."""
+    if not isinstance(error, DBAPIError) or error.statement is None:
+        return None
+    return " ".join(error.statement.split())[:_SHOWN_SQL]
 
 
 def _jittered() -> int:

@@ -1,0 +1,31 @@
+"""``edgepost web``."""
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from service.cli.platform import platform_settings, refuse_unready
+
+# A router in front keeps connections for 90 s; the server must not close them first.
+_KEEP_ALIVE_MS = 100_000
+
+
+@click.command()
+def web() -> None:
+    """Answer HTTP on PORT, with WEB_CONCURRENCY server processes."""
+    settings = platform_settings()
+    refuse_unready(settings)
+    Granian(
+        "service.web.main:application",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=settings.web_concurrency,
+        blocking_threads=settings.request_threads,
+        websockets=False,
+        factory=True,
+        http1_settings=HTTP1Settings(header_read_timeout=_KEEP_ALIVE_MS),
+        log_level=LogLevels(settings.log_level.lower()),
+    ).serve()
