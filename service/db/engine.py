@@ -7,6 +7,7 @@ from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.core.json import decode, encode_text
 from service.db import sqlite_functions
 
 _BUSY_MS = 10_000
@@ -29,6 +30,8 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
         max_overflow=4,
         pool_pre_ping=True,
         pool_timeout=3,
+        json_serializer=encode_text,
+        json_deserializer=decode,
         connect_args={
             "options": "-c jit=off -c plan_cache_mode=force_custom_plan -c timezone=UTC",
             "connect_timeout": 3,
@@ -39,6 +42,8 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
 def _open_sqlite(url: str) -> Engine:
     engine = create_engine(
         url,
+        json_serializer=encode_text,
+        json_deserializer=decode,
         connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)

@@ -8,6 +8,7 @@ Source: service/decisions/0005-permit-life.md, service/decisions/0008-attempt-st
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from service.journeys.inbox import Told
 from service.outbound import attempts, deliveries, delivery_views
 from service.outbound.actions import Action
 from service.outbound.attempts import AttemptOutcome, Doubtful
+from service.outbound.auth import ServiceAccountAuth, TokenUnavailableError
 from service.outbound.capping import Grant, take_permits
 from service.outbound.connections import ConnectionLimit
 from service.outbound.deliveries import Claimed, DeliveryState, Lane, Waiting
@@ -81,18 +83,25 @@ def claim_batch(
     return Batch(len(claimed), recorded, action, permitted, asked_at, grant.usable_until)
 
 
-def connection_limits(tools: DeliveryTools, lane: Lane) -> tuple[ConnectionLimit, ...]:
-    """Return what limits a lane's connections; nothing when its action cannot be used anyway.
+def prepare_lane(tools: DeliveryTools, lane: Lane) -> tuple[ConnectionLimit, ...]:
+    """Have a lane's bearer ready and return what limits its connections.
+
+    A token endpoint may be slow, and a permit that waits for it runs out: so the bearer is fetched
+    here, before permits and with no transaction open. Nothing is returned when the action cannot be
+    used anyway.
 
     Raises:
-        StoreUnavailableError: They cannot be read now.
+        StoreUnavailableError: The limits cannot be read now.
     """
     with unit_of_work(tools.sessions) as session:
         action = _find_action(tools, session, lane)
         if action is None:
             return ()
         found = tools.endpoints.limits(session, lane.scope, method=action.method, url=action.url)
-        return found.connections
+    if isinstance(action.spec.auth, ServiceAccountAuth):
+        with suppress(TokenUnavailableError):  # each delivery will say so for itself
+            tools.tokens.header(action.spec.auth)
+    return found.connections
 
 
 def record(tools: DeliveryTools, lane: Lane, settled: Sequence[Settled]) -> Recorded:

@@ -136,7 +136,7 @@ class LaneRunner:
         now = self._tools.clock.monotonic()
         if now >= self._limits_at and now >= self._store_at:
             self._limits_at = now + _LIMITS_LIFE_S
-            found = self._unless_away(lambda: deliver.connection_limits(self._tools, self.lane))
+            found = self._unless_away(lambda: deliver.prepare_lane(self._tools, self.lane))
             self._limits = self._limits if found is None else found
         if self._limits is None:
             return

@@ -102,9 +102,15 @@ class LaneConnections:
         )
 
     def _is_unsettled(self, wanted: int) -> bool:
-        """Tell whether to ask again soon: a lease was lost, or more or less is to be held."""
+        """Tell whether to ask again soon.
+
+        A lease was lost, more or less is to be held, or this lane holds the whole limit and
+        somebody else may be waiting for a share of it.
+        """
         for limit in self._limits:
             held = self._leases.get(limit.cap_id)
             if held is None or held.slots != self._target(limit, held, wanted):
+                return True
+            if held.slots >= limit.max_http_connections:
                 return True
         return False

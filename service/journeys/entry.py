@@ -7,7 +7,7 @@ Source: Journey Optimizer, entry management and audience qualification.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from service.journeys.history import HappenedStep
 from service.journeys.inbox import Told
 from service.journeys.instances import NewInstance
 from service.journeys.state import InstanceState
-from service.journeys.step_events import Run
+from service.journeys.step_events import Run, Step
 from service.journeys.stimuli import Entered
 from service.journeys.walk import Walk
 from service.ledger import entries
@@ -84,6 +84,7 @@ def enter_qualified(
         JourneyType.AUDIENCE_QUALIFICATION,
         {str(change.segment_id) for change in changes},
     )
+    at = now.isoformat().replace("+00:00", "Z")
     candidates = [
         Candidate(
             door,
@@ -92,7 +93,7 @@ def enter_qualified(
             segment={
                 "id": str(change.segment_id),
                 "status": str(change.status),
-                "timestamp": now.isoformat().replace("+00:00", "Z"),
+                "timestamp": at,
                 "cause": str(change.cause),
                 "eventId": str(change.event_id) if change.event_id else None,
             },
@@ -126,12 +127,18 @@ def enter_by_event(
             door,
             each.identity_id,
             event={k: v for k, v in each.event.xdm.items() if k not in _NOT_FOR_CONTEXT},
-            named=frozenset({each.identity_id, *(of.key for of in each.event.identities)}),
+            named=_named(each, door.namespace),
         )
         for each, event_id in named
         for door in doors.get(event_id, ())
     ]
     return _enter(session, scope, candidates, now, None)
+
+
+def _named(each: EventToKeep, namespace: str) -> UUID | None:
+    """Return the first identity of a namespace that an event carries."""
+    carried = (of.key for of in each.event.identities if of.namespace == namespace)
+    return next(carried, None)
 
 
 def orchestration_event_id(xdm: Mapping[str, Any]) -> str | None:
@@ -204,15 +211,8 @@ def _identified(
     It is the one the event carried, else the one known longest. An event that names nobody is
     left out: there is no person whom anyone could ask about.
     """
-    asked = {(each.asked, each.door.namespace) for each in candidates}
-    people = entry_rows.people(session, scope, asked)
-    at_door = []
-    for each in candidates:
-        keys = people.get((each.asked, each.door.namespace))
-        if keys:
-            named = (key for key in keys if key.identity_id in each.named)
-            at_door.append((each, next(named, keys[0])))
-    return at_door
+    people = entry_rows.people(session, scope, [each.question for each in candidates])
+    return [(each, people[each.question]) for each in candidates if each.question in people]
 
 
 def _admitted(
@@ -241,7 +241,7 @@ def _record(
         for place, each in enumerate(inside)
     ]
     inbox.tell(session, scope, told)
-    history.record(session, scope, [step for each in inside for step in _entrance(each)])
+    history.record(session, scope, list(_entrances(inside)))
     counts = Counter(each.new.version_id for each in inside)
     deltas = [
         delta
@@ -257,20 +257,30 @@ def _begins_at(now: datetime, reading: ReadingRate | None, place: int) -> dateti
     return now + timedelta(seconds=(reading.ahead + place) / reading.per_s)
 
 
-def _entrance(admitted: _Admitted) -> Iterator[HappenedStep]:
-    """Yield the entrance exactly as the planner will record it, so that it is stored once."""
-    door, key, new = admitted.candidate.door, admitted.key, admitted.new
+def _entrances(inside: Iterable[_Admitted]) -> Iterator[HappenedStep]:
+    """Yield each entrance; people who come in alike share the step, which names no person."""
+    known: dict[tuple[UUID, str | None, bool], Sequence[Step]] = {}
+    for each in inside:
+        door, new = each.candidate.door, each.new
+        alike = (door.version_id, each.candidate.status, each.entered.is_reentrance)
+        if alike not in known:
+            known[alike] = _steps_at(door, each.entered)
+        run = Run(
+            instance_id=new.id,
+            journey_id=new.journey_id,
+            journey_version_id=new.version_id,
+            journey_version=door.version,
+            journey_name=door.name,
+            external_key=f"{door.namespace}:{each.key.value}",
+            profile_id=str(each.key.profile_id),
+        )
+        for step in known[alike]:
+            yield HappenedStep(step, run)
+
+
+def _steps_at(door: Door, entered: Entered) -> Sequence[Step]:
+    """Return the entrance exactly as the planner will record it, so that it is stored once."""
     entry = () if door.entry is None else (door.entry,)
-    walk = Walk(JourneyDefinition(door.name, entry), InstanceState(), NO_FACTS, new.entered_at, 0)
-    walk.enter(admitted.entered)
-    run = Run(
-        instance_id=new.id,
-        journey_id=new.journey_id,
-        journey_version_id=new.version_id,
-        journey_version=door.version,
-        journey_name=door.name,
-        external_key=f"{door.namespace}:{key.value}",
-        profile_id=str(key.profile_id),
-    )
-    for step in walk.steps:
-        yield HappenedStep(step, run)
+    walk = Walk(JourneyDefinition(door.name, entry), InstanceState(), NO_FACTS, entered.at, 0)
+    walk.enter(entered)
+    return walk.steps

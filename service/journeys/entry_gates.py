@@ -12,7 +12,7 @@ from uuid import UUID
 from service.audit.gate_traces import Trace
 from service.core.json import JsonObject
 from service.journeys.definitions import INSTANCE_LIFE, Qualification
-from service.journeys.entry_rows import Door, Past, PersonKey
+from service.journeys.entry_rows import Door, Past, PersonKey, Question
 from service.journeys.reentrance import EntryRefusal, refusal_of
 from service.journeys.versions import VersionState
 
@@ -36,14 +36,19 @@ class EntryReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Somebody at a door: ``asked`` is an identity of theirs, ``named`` those the event carried."""
+    """Somebody at a door: ``asked`` is an identity of theirs, ``named`` one the event carried."""
 
     door: Door
     asked: UUID
     status: str | None = None
     event: JsonObject | None = None
     segment: JsonObject | None = None
-    named: frozenset[UUID] = frozenset()
+    named: UUID | None = None
+
+    @property
+    def question(self) -> Question:
+        """What tells the identity by which they would enter."""
+        return Question(self.asked, self.door.namespace, self.named)
 
 
 def refusal(

@@ -48,20 +48,37 @@ _DOORS = SetStatement(
         "definition": TEXT,
     },
 )
+# Both look rows up one by one: a join of a young table, of which the server knows nothing yet,
+# would be planned as a walk over the whole sandbox.
 _PEOPLE = SetStatement(
     """
-    SELECT r.asked, r.namespace, i.profile_id, m.id AS identity_id, m.value
-    FROM {r}
-    JOIN identity AS i ON i.sandbox_id = :sandbox_id AND i.id = r.asked
-    LEFT JOIN identity AS m ON m.sandbox_id = :sandbox_id AND m.graph_id = i.graph_id
-        AND m.profile_id = i.profile_id AND m.namespace = r.namespace
-    ORDER BY r.asked, r.namespace, m.created_at, m.id
+    WITH asked AS MATERIALIZED (
+        SELECT r.asked, r.namespace, r.named,
+            (SELECT i.graph_id FROM identity AS i
+                WHERE i.sandbox_id = :sandbox_id AND i.id = r.asked) AS graph_id,
+            (SELECT i.profile_id FROM identity AS i
+                WHERE i.sandbox_id = :sandbox_id AND i.id = r.asked) AS profile_id
+        FROM {r}
+    ), chosen AS MATERIALIZED (
+        SELECT a.asked, a.namespace, a.named, a.profile_id,
+            (SELECT m.id FROM identity AS m
+                WHERE m.sandbox_id = :sandbox_id AND m.graph_id = a.graph_id
+                    AND m.profile_id = a.profile_id AND m.namespace = a.namespace
+                ORDER BY CASE WHEN m.id = a.named THEN 0 ELSE 1 END, m.created_at, m.id
+                LIMIT 1) AS identity_id
+        FROM asked AS a WHERE a.profile_id IS NOT NULL
+    )
+    SELECT c.asked, c.namespace, c.named, c.profile_id, c.identity_id,
+        (SELECT v.value FROM identity AS v
+            WHERE v.sandbox_id = :sandbox_id AND v.id = c.identity_id) AS value
+    FROM chosen AS c
     """,
-    rows={"r": {"asked": KEY, "namespace": TEXT}},
+    rows={"r": {"asked": KEY, "namespace": TEXT, "named": KEY}},
     params={"sandbox_id": INTEGER},
     result={
         "asked": KEY,
         "namespace": TEXT,
+        "named": KEY,
         "profile_id": KEY,
         "identity_id": KEY,
         "value": TEXT,
@@ -69,12 +86,17 @@ _PEOPLE = SetStatement(
 )
 _PASTS = SetStatement(
     """
-    SELECT t.journey_id, t.identity_id, MAX(t.entered_at) AS entered_at,
-        MAX(t.ended_at) AS ended_at, COUNT(*) - COUNT(t.ended_at) AS open_count
+    SELECT r.journey_id, r.identity_id,
+        (SELECT MAX(t.entered_at) FROM journey_instance AS t
+            WHERE t.sandbox_id = :sandbox_id AND t.identity_id = r.identity_id
+                AND t.journey_id = r.journey_id) AS entered_at,
+        (SELECT MAX(t.ended_at) FROM journey_instance AS t
+            WHERE t.sandbox_id = :sandbox_id AND t.identity_id = r.identity_id
+                AND t.journey_id = r.journey_id) AS ended_at,
+        (SELECT COUNT(*) FROM journey_instance AS t
+            WHERE t.sandbox_id = :sandbox_id AND t.identity_id = r.identity_id
+                AND t.journey_id = r.journey_id AND t.ended_at IS NULL) AS open_count
     FROM {r}
-    JOIN journey_instance AS t ON t.sandbox_id = :sandbox_id
-        AND t.identity_id = r.identity_id AND t.journey_id = r.journey_id
-    GROUP BY t.journey_id, t.identity_id
     """,
     rows={"r": {"journey_id": KEY, "identity_id": KEY}},
     params={"sandbox_id": INTEGER},
@@ -105,6 +127,15 @@ class Door:
     namespace: str
     reentrance: Reentrance
     entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who enters a journey of a namespace: an identity of theirs, and one the event carried."""
+
+    asked: UUID
+    namespace: str
+    named: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +173,26 @@ def doors(session: Session, scope: Scope, kind: JourneyType, refs: Iterable[str]
 def people(
     session: Session,
     scope: Scope,
-    asked: Iterable[tuple[UUID, str]],
-) -> dict[tuple[UUID, str], tuple[PersonKey, ...]]:
-    """Return the identities of a namespace that belong to the profile of an identity.
+    asked: Iterable[Question],
+) -> dict[Question, PersonKey]:
+    """Return for each question the identity by which the person would enter.
 
-    The one known longest comes first. A profile without one is there by its own key with the value
-    ``None``; an identity that nobody knows is left out.
+    It is the named one, where that belongs to the profile, else the one known longest. A profile
+    without one is there by its own key with the value ``None``; an identity that nobody knows is
+    left out.
     """
-    found: dict[tuple[UUID, str], list[PersonKey]] = {}
-    for row in _PEOPLE.run(session, {"sandbox_id": scope.sandbox_id}, r=sorted(asked)):
-        key = PersonKey(row.profile_id, row.identity_id or row.profile_id, row.value)
-        found.setdefault((row.asked, row.namespace), []).append(key)
-    return {key: tuple(keys) for key, keys in found.items()}
+    rows = [
+        (each.asked, each.namespace, each.named)
+        for each in sorted(set(asked), key=lambda each: (each.asked, each.namespace))
+    ]
+    return {
+        Question(row.asked, row.namespace, row.named): PersonKey(
+            row.profile_id,
+            row.identity_id or row.profile_id,
+            row.value,
+        )
+        for row in _PEOPLE.run(session, {"sandbox_id": scope.sandbox_id}, r=rows)
+    }
 
 
 def pasts(
@@ -168,6 +207,7 @@ def pasts(
     return {
         (row.journey_id, row.identity_id): Past(row.entered_at, row.ended_at, row.open_count > 0)
         for row in _PASTS.run(session, {"sandbox_id": scope.sandbox_id}, r=rows)
+        if row.entered_at is not None
     }
 
 

@@ -63,7 +63,7 @@ def record(session: Session, scope: Scope, happened: Sequence[HappenedStep]) -> 
         for each in happened
     ]
     if rows:
-        rows.sort(key=lambda row: row[0])
+        rows.sort(key=lambda row: row[0].int)
         _RECORD.run(session, {"sandbox_id": scope.sandbox_id}, r=rows)
 
 

@@ -123,7 +123,7 @@ def tell(session: Session, scope: Scope, told: Sequence[Told]) -> None:
     for each in told:
         kind, payload = stimulus_to_row(each.stimulus)
         rows.append((each.key, each.instance_id, kind, each.due_at, payload))
-    _TELL.run(session, {"sandbox_id": scope.sandbox_id}, r=sorted(rows, key=lambda row: row[0]))
+    _TELL.run(session, {"sandbox_id": scope.sandbox_id}, r=sorted(rows, key=lambda row: row[0].int))
 
 
 def stop_all(
@@ -179,4 +179,6 @@ def give_back(
     """Store claimed stimuli again as they were, for later. The caller commits."""
     if claimed:
         rows = [(each.id, each.instance_id, each.kind, due_at, each.payload) for each in claimed]
-        _TELL.run(session, {"sandbox_id": scope.sandbox_id}, r=sorted(rows, key=lambda row: row[0]))
+        _TELL.run(
+            session, {"sandbox_id": scope.sandbox_id}, r=sorted(rows, key=lambda row: row[0].int)
+        )

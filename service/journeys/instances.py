@@ -46,9 +46,13 @@ _OPEN = SetStatement(
 _LOCK = SetStatement(
     """
     SELECT t.id, t.journey_id, t.version_id, t.identity_id, t.state, t.seed, t.expires_at,
-        i.namespace, i.value, i.profile_id
+        (SELECT i.namespace FROM identity AS i
+            WHERE i.sandbox_id = :sandbox_id AND i.id = t.identity_id) AS namespace,
+        (SELECT i.value FROM identity AS i
+            WHERE i.sandbox_id = :sandbox_id AND i.id = t.identity_id) AS value,
+        (SELECT i.profile_id FROM identity AS i
+            WHERE i.sandbox_id = :sandbox_id AND i.id = t.identity_id) AS profile_id
     FROM journey_instance AS t
-    LEFT JOIN identity AS i ON i.sandbox_id = :sandbox_id AND i.id = t.identity_id
     WHERE t.sandbox_id = :sandbox_id AND t.id IN (SELECT r.id FROM {r})
     ORDER BY t.id {lock_t}
     """,
@@ -129,7 +133,7 @@ def open_new(session: Session, scope: Scope, new: Sequence[NewInstance]) -> froz
             each.entered_at,
             each.entered_at + INSTANCE_LIFE,
         )
-        for each in sorted(new, key=lambda each: (each.journey_id, each.identity_id))
+        for each in sorted(new, key=_place)
     ]
     params = {
         "sandbox_id": scope.sandbox_id,
@@ -137,6 +141,10 @@ def open_new(session: Session, scope: Scope, new: Sequence[NewInstance]) -> froz
         "status": INSIDE,
     }
     return frozenset(row.id for row in _OPEN.run(session, params, r=rows))
+
+
+def _place(new: NewInstance) -> tuple[int, int]:
+    return new.journey_id.int, new.identity_id.int
 
 
 def lock(session: Session, scope: Scope, ids: Iterable[UUID]) -> dict[UUID, Locked]:
@@ -177,7 +185,7 @@ def save(
             state.ended.reason.value if state.ended else INSIDE,
             now if state.ended else None,
         )
-        for key, state in sorted(states, key=lambda each: each[0])
+        for key, state in sorted(states, key=lambda each: each[0].int)
     ]
     if rows:
         _SAVE.run(session, {"sandbox_id": scope.sandbox_id}, r=rows)

@@ -27,6 +27,7 @@ from service.outbound.store_clock import COARSENESS, ClockStatement, StoreWatch
 from service.sandboxes.scope import Scope
 
 LIFE_PERCENT = 2.0
+LONGEST_LIFE_MS = 2000
 _SHORTEST_LIFE_MS = 10
 _KEPT_AFTER_END = timedelta(hours=1)
 _CAP_KEYS = {"sandbox_id": INTEGER, "cap_id": KEY}
@@ -85,21 +86,6 @@ _FORGET_ENDED = SetStatement(
     params={"sandbox_id": INTEGER, "before": MOMENT, "limit": INTEGER},
     result={"id": KEY},
 )
-_GRANTS = SetStatement(
-    "SELECT id, granted_at FROM permit_grant WHERE sandbox_id = :sandbox_id AND cap_id = :cap_id",
-    rows={},
-    params=_CAP_KEYS,
-    result={"id": KEY, "granted_at": MOMENT},
-)
-_STRETCH = SetStatement(
-    """
-    UPDATE permit_grant SET counted_until = r.until FROM {r}
-    WHERE permit_grant.sandbox_id = :sandbox_id AND permit_grant.id = r.id
-        AND permit_grant.counted_until < r.until
-    """,
-    rows={"r": {"id": KEY, "until": MOMENT}},
-    params={"sandbox_id": INTEGER},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +102,13 @@ class Cap:
         return Cap(self.id, allowed, self.period_in_ms)
 
     def life_ms(self, percent: float = LIFE_PERCENT) -> int:
-        """Return a permit's life: a share of the period, and long enough for a commit.
+        """Return a permit's life: a share of the period, long enough for a commit.
 
         The cap's usable share is the period's share of period and life together.
         """
         shortest = min(_SHORTEST_LIFE_MS, self.period_in_ms)
-        return max(shortest, round(self.period_in_ms * percent / 100))
+        share = round(self.period_in_ms * percent / 100)
+        return min(max(shortest, share), LONGEST_LIFE_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +175,12 @@ def take_permits(
         cap: What is allowed, headroom taken off.
         wanted: How many calls are ready to start.
         clock: The worker's; permits live in its monotonic time, from just before the tally.
-        life_ms: How long permits can be used; by default a share of the period.
+        life_ms: How long permits can be used, two seconds at most; a share of the period.
         watch: Notices when the store's clock is set; the cap then pauses for one period.
 
     Source: Journey Optimizer, Capping API, ``services.action.rating``.
     """
-    life_ms = cap.life_ms() if life_ms is None else life_ms
+    life_ms = cap.life_ms() if life_ms is None else min(life_ms, LONGEST_LIFE_MS)
     keys = {"sandbox_id": scope.sandbox_id, "cap_id": cap.id}
     paused_until = lock_cap(session, scope, cap.id)
     asked_at = clock.monotonic()
@@ -245,12 +232,12 @@ def decide(
     permitted is out of every window. A clock that went back by less only makes grants count longer.
     """
     life = timedelta(milliseconds=life_ms)
-    span = timedelta(milliseconds=cap.period_in_ms) + life + COARSENESS
-    end = tally.now + span
+    end = tally.now + timedelta(milliseconds=cap.period_in_ms) + life + COARSENESS
+    pause = longest_span(cap)
     if tally.last_granted_at is not None and tally.last_granted_at > tally.now + life:
-        return Decision(0, end, _ms(span), pause_until=end)
-    if since_jump_s is not None and since_jump_s < span.total_seconds():
-        resume_at = end - timedelta(seconds=since_jump_s)
+        return Decision(0, end, _ms(pause), pause_until=tally.now + pause)
+    if since_jump_s is not None and since_jump_s < pause.total_seconds():
+        resume_at = tally.now + pause - timedelta(seconds=since_jump_s)
         if tally.paused_until is None or tally.paused_until < resume_at - COARSENESS:
             return Decision(0, end, _ms(resume_at - tally.now), pause_until=resume_at)
     if tally.paused_until is not None and tally.now < tally.paused_until:
@@ -276,23 +263,16 @@ def lock_cap(session: Session, scope: Scope, cap_id: UUID) -> datetime | None:
     return paused_until
 
 
-def stretch(session: Session, scope: Scope, cap: Cap, *, life_ms: int | None = None) -> None:
-    """Let earlier grants count for a period that has become longer. The caller commits.
-
-    Grants are kept for an hour after their end, so periods up to an hour are covered whole.
-    """
-    lock_cap(session, scope, cap.id)
-    span = timedelta(milliseconds=cap.period_in_ms + (life_ms or cap.life_ms())) + COARSENESS
-    found = _GRANTS.run(session, {"sandbox_id": scope.sandbox_id, "cap_id": cap.id})
-    longer = [(row.id, row.granted_at + span) for row in found]
-    _STRETCH.run(session, {"sandbox_id": scope.sandbox_id}, r=longer)
-
-
 def forget_ended(session: Session, scope: Scope, *, limit: int = 1000) -> int:
     """Remove grants that have counted for nothing for an hour; return how many. Caller commits."""
     before = store_clock.read(session) - _KEPT_AFTER_END
     params = {"sandbox_id": scope.sandbox_id, "before": before, "limit": limit}
     return len(_FORGET_ENDED.run(session, params))
+
+
+def longest_span(cap: Cap) -> timedelta:
+    """Return after how long no start permitted now can share a window with a later one."""
+    return timedelta(milliseconds=cap.period_in_ms + LONGEST_LIFE_MS) + COARSENESS
 
 
 def _ms(span: timedelta) -> int:

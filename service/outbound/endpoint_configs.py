@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from service.core.errors import ConflictError, InvalidInputError, NotFoundError
 from service.core.ids import new_key
 from service.core.json import JsonObject
-from service.outbound import capping
+from service.outbound import period_changes
 from service.outbound.capping import Cap
 from service.outbound.endpoint_patterns import (
     ACTION,
@@ -133,7 +133,7 @@ def deploy(session: Session, scope: Scope, config_id: UUID, *, now: datetime) ->
     config.state = DEPLOYED
     session.flush()
     if ACTION in config.deployed["services"]:  # type: ignore[operator]
-        capping.stretch(session, scope, cap_of(config))
+        period_changes.stretch(session, scope, cap_of(config))
     return config
 
 

@@ -6,12 +6,10 @@ shorter than that would waste every permit, a longer one wastes a share of the c
 Source: service/decisions/0005-permit-life.md.
 """
 
-import math
-
-from service.outbound.capping import Cap
+from service.outbound.capping import LONGEST_LIFE_MS, Cap
 
 _AT_FIRST_S = 0.25
-_LONGEST_S = 2.0
+_LONGEST_S = LONGEST_LIFE_MS / 1000
 _SPARE = 1.5
 _WEIGHT = 0.2
 
@@ -36,5 +34,5 @@ class PermitLife:
             eased = self._needed_s + _WEIGHT * (self._latest_s - self._needed_s)
             self._needed_s = min(_LONGEST_S, max(self._latest_s, eased))
             self._latest_s = None
-        needed_ms = math.ceil(min(_LONGEST_S, self._needed_s * _SPARE) * 1000)
+        needed_ms = round(min(_LONGEST_S, self._needed_s * _SPARE) * 1000)
         return max(cap.life_ms(percent), needed_ms)

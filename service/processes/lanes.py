@@ -1,6 +1,7 @@
 """One thread per destination that has something due, so a slow vendor holds up only its own."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock, Thread
 
 import structlog
@@ -58,8 +59,9 @@ class LaneThreads:
 
     def _run(self, lane: Lane) -> None:
         try:
-            runner = LaneRunner(self._tools, lane, on_told=self._on_told)
-            runner.run(self._stopping.is_set, idle_s=_IDLE_S)
+            with ThreadPoolExecutor(1, thread_name_prefix="outcomes") as recorder:
+                runner = LaneRunner(self._tools, lane, on_told=self._on_told, recorder=recorder)
+                runner.run(self._stopping.is_set, idle_s=_IDLE_S)
         except Exception:  # noqa: BLE001 - one lane must not end the others
             _LOG.exception("lane_failed", lane=lane.key)
         finally:

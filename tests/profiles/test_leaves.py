@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from service.profiles.leaves import leaves, merged, said
 
 NAMES = st.sampled_from(["a", "b", "a/b", "~", ""])
-DOCUMENTS = st.recursive(
+DOCUMENTS: st.SearchStrategy[dict[str, Any]] = st.recursive(
     st.none() | st.integers(0, 3) | st.just([]),
     lambda inner: st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=6,
-).filter(lambda value: isinstance(value, dict))
+).filter(lambda value: isinstance(value, dict))  # type: ignore[assignment]
 
 
 def test_a_field_said_later_wins_and_the_others_stay() -> None:

@@ -1,0 +1,212 @@
+"""Requests per second through real HTTP, against one transaction each and against a bare INSERT."""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+import psycopg
+import requests
+
+from service.settings import normal_database_url
+from tests.bench.ingest_world import Sent, World, prepare, requests_to
+from tests.bench.load import Answers, send_all
+from tests.support.admin_client import AdminClient, credentials_of
+from tests.support.database import PostgresServer, free_port, running_postgres
+from tests.support.deployments import Deployment, deployed
+
+CONNECTIONS = 64
+ROUNDS = 3
+REQUESTS = int(os.environ.get("BENCH_REQUESTS", "6000"))
+UNBATCHED_REQUESTS = REQUESTS // 3
+WARM_UP = 400
+FLOOR_THREADS = (8, 32, 64)
+WORKERS = "2"
+_OK = 200
+
+
+def main() -> None:
+    """Print one JSON line."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_postgres(durable=True) as server,
+    ):
+        assert_durable(server)
+        url = normal_database_url(server.create_database("ingest"))
+        with deployed(url, Path(folder), WEB_CONCURRENCY=WORKERS) as deployment:
+            figures = _measure(server, deployment)
+    print(json.dumps({"bench": "ingest", **figures}))
+
+
+def assert_durable(server: PostgresServer) -> None:
+    """Refuse to measure a store that may lose what it acknowledged."""
+    names = ("fsync", "synchronous_commit", "full_page_writes")
+    with psycopg.connect(server.url()) as connection:
+        found = {name: _setting(connection, name) for name in names}
+    print(json.dumps(found), file=sys.stderr)
+    assert set(found.values()) == {"on"}, found
+
+
+def _setting(connection: psycopg.Connection[tuple[object, ...]], name: str) -> object:
+    row = connection.execute(f"SHOW {name}".encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _measure(server: PostgresServer, deployment: Deployment) -> dict[str, float]:
+    printed = deployment.run("credentials", "create", "--name", "bench")
+    web = deployment.start_web()
+    world = prepare(AdminClient(web.url, **credentials_of(printed)))
+    _rounds(web.url, world, WARM_UP, 1, "warm")
+    _analyze(server)
+    kept = _rounds(web.url, world, REQUESTS, ROUNDS, "kept")
+    _verify(server, world, [sent for sents, _ in kept for sent in sents])
+    web.process.send_signal(signal.SIGTERM)
+    web.process.wait(30)
+    with _serving(deployment, "tests.bench.unbatched:application", 32) as url:
+        _rounds(url, world, WARM_UP, 1, "warm-each")
+        each = _rounds(url, world, UNBATCHED_REQUESTS, ROUNDS, "each")
+    floor = _floor(server, deployment, world)
+    per_s = statistics.median(answers.per_s for _, answers in kept)
+    unbatched = statistics.median(answers.per_s for _, answers in each)
+    return {
+        "per_s": round(per_s),
+        "p50_ms": round(statistics.median(answers.percentile(50) for _, answers in kept), 1),
+        "p99_ms": round(statistics.median(answers.percentile(99) for _, answers in kept), 1),
+        "vs_unbatched": round(per_s / unbatched, 2),
+        "vs_insert_floor": round(per_s / floor, 2),
+        "unbatched_per_s": round(unbatched),
+        "insert_floor_per_s": round(floor),
+    }
+
+
+def _rounds(
+    url: str,
+    world: World,
+    count: int,
+    rounds: int,
+    name: str,
+) -> list[tuple[list[Sent], Answers]]:
+    host, port = url.removeprefix("http://").split(":")
+    made = []
+    for number in range(rounds):
+        sents = requests_to(url, world.datastream, count, f"{name}{number}")
+        answers = send_all(
+            host, int(port), [each.request for each in sents], connections=CONNECTIONS
+        )
+        assert set(answers.statuses) == {_OK}, f"{name}: {set(answers.statuses)}"
+        made.append((sents, answers))
+    return made
+
+
+def _floor(server: PostgresServer, deployment: Deployment, world: World) -> float:
+    """Return the best median of the bare route over the thread counts."""
+    with psycopg.connect(server.url("ingest"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE floor (id bigserial PRIMARY KEY, body jsonb NOT NULL)")
+    best = 0.0
+    for threads in FLOOR_THREADS:
+        with _serving(deployment, "tests.bench.bare_flask:application", threads) as url:
+            _rounds(url, world, WARM_UP, 1, "floor-warm")
+            taken = _rounds(url, world, REQUESTS, ROUNDS, "floor")
+        median = statistics.median(answers.per_s for _, answers in taken)
+        print(json.dumps({"floor_threads": threads, "per_s": round(median)}), file=sys.stderr)
+        best = max(best, median)
+    return best
+
+
+@contextmanager
+def _serving(deployment: Deployment, target: str, threads: int) -> Iterator[str]:
+    port = free_port()
+    command = (
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--factory",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        WORKERS,
+        "--blocking-threads",
+        str(threads),
+        "--no-ws",
+        target,
+    )
+    with (deployment.folder / f"{target}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            env={**deployment.environment, "PYTHONPATH": str(Path.cwd())},
+            stdout=log,
+            stderr=log,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url, process)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        assert process.poll() is None, "the server ended"
+        try:
+            requests.get(f"{url}/healthz", timeout=2)
+        except requests.RequestException:
+            Event().wait(0.05)
+        else:
+            return
+    raise AssertionError("the server did not answer")
+
+
+def _analyze(server: PostgresServer) -> None:
+    with psycopg.connect(server.url("ingest"), autocommit=True) as connection:
+        connection.execute("ANALYZE")
+
+
+def _verify(server: PostgresServer, world: World, sents: Sequence[Sent]) -> None:
+    """Fail when anything of an acknowledged request is missing."""
+    with psycopg.connect(server.url("ingest")) as connection:
+        connection.execute("CREATE TEMP TABLE sent (event_id text, token text)")
+        with connection.cursor() as cursor, cursor.copy("COPY sent FROM STDIN") as copy:
+            for each in sents:
+                copy.write_row((each.event_id, each.token))
+        row = connection.execute(_FOUND, {"segment": world.segments["added to a cart"]}).fetchone()
+    assert row is not None
+    found = dict(zip(("events", "tokens", "owners", "members", "instances"), row, strict=True))
+    print(json.dumps({"verified": found}), file=sys.stderr)
+    assert set(found.values()) == {len(sents)}, f"{len(sents)} were acknowledged: {found}"
+    with psycopg.connect(server.url("ingest")) as connection:
+        entered = connection.execute(
+            "SELECT SUM(amount) FROM ledger_delta WHERE book = 'people' AND entry = 'entered'",
+        ).fetchone()
+        instances = connection.execute("SELECT count(*) FROM journey_instance").fetchone()
+    assert entered == instances, f"ledger {entered}, instances {instances}"
+
+
+_FOUND = """
+    SELECT count(e.id), count(t.id), count(o.token_id), count(m.profile_id), count(j.id)
+    FROM sent AS s
+    LEFT JOIN experience_event AS e ON e.event_id = s.event_id
+    LEFT JOIN identity AS i ON i.id = e.identity_id
+    LEFT JOIN push_token AS t ON t.token = s.token AND t.owner_id = i.id
+    LEFT JOIN push_token_owner AS o ON o.token_id = t.id AND o.identity_id = i.id
+        AND o.to_at IS NULL
+    LEFT JOIN segment_membership AS m ON m.profile_id = i.profile_id
+        AND m.segment_id = %(segment)s AND m.status = 'realized'
+    LEFT JOIN journey_instance AS j ON j.identity_id = i.id
+"""
+
+if __name__ == "__main__":
+    main()
