@@ -61,11 +61,15 @@ _PEOPLE = SetStatement(
         FROM {r}
     ), chosen AS MATERIALIZED (
         SELECT a.asked, a.namespace, a.named, a.profile_id,
-            (SELECT m.id FROM identity AS m
-                WHERE m.sandbox_id = :sandbox_id AND m.graph_id = a.graph_id
-                    AND m.profile_id = a.profile_id AND m.namespace = a.namespace
-                ORDER BY CASE WHEN m.id = a.named THEN 0 ELSE 1 END, m.created_at, m.id
-                LIMIT 1) AS identity_id
+            COALESCE(
+                (SELECT n.id FROM identity AS n
+                    WHERE n.sandbox_id = :sandbox_id AND n.id = a.named
+                        AND n.profile_id = a.profile_id AND n.namespace = a.namespace),
+                (SELECT m.id FROM identity AS m
+                    WHERE m.sandbox_id = :sandbox_id AND m.graph_id = a.graph_id
+                        AND m.profile_id = a.profile_id AND m.namespace = a.namespace
+                    ORDER BY m.created_at, m.id LIMIT 1)
+            ) AS identity_id
         FROM asked AS a WHERE a.profile_id IS NOT NULL
     )
     SELECT c.asked, c.namespace, c.named, c.profile_id, c.identity_id,

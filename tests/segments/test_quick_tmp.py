@@ -9,7 +9,8 @@ from service.profiles.models import *
 from tests.segments import worlds
 from tests.segments.worlds import NOW, START
 N=10000
-def test_b(store, scope):
+def test_b(sqlite_store, scope, store=None):
+    store=sqlite_store
     keys=[derived_key("x",str(i)) for i in range(N)]
     with unit_of_work(store) as s:
         s.execute(insert(Identity), [dict(sandbox_id=1,id=k,namespace="CRMID",value=str(k),graph_id=k,profile_id=k,had_login=False,created_at=START) for k in keys])
@@ -32,3 +33,17 @@ def test_b(store, scope):
             if after is None: break
         print(store.engine.dialect.name, "run",run,"steps",steps,"changes",changes,"s",round(time.perf_counter()-t,2),"longest",round(longest,2))
         for k,v in sorted(tot.items(), key=lambda x:-x[1]): print("   ",round(v,2),k)
+    for kind in ("changes_between","changes"):
+        from service.segments.programs import program_of, segment_values
+        from uuid import UUID
+        texts=tuple(r for n in range(5) for r in (f'city = "c{n}"', f'age > {n*10} and CHAIN(xEvent, timestamp, [C0: WHAT(eventType = "t{n}") WHEN(<= {n+1} days before now)])'))
+        p=program_of("sqlite",texts)
+        vals={**p.values(NOW),**segment_values(segs),"sandbox_id":1,"after":UUID(int=0),"through":sorted(keys)[2000],"ids":p.keys_value(sorted(keys)[:2000])}
+        with store.opened() as s:
+            conn=s.connection()
+            def hook(conn, cur, statement, params, ctx, many):
+                return "EXPLAIN QUERY PLAN "+statement, params
+            ev.listen(conn,"before_cursor_execute",hook,retval=True)
+            print("\n".join(str(x) for x in conn.execute(getattr(p,kind),vals).cursor.fetchall()))
+            ev.remove(conn,"before_cursor_execute",hook)
+            t=time.perf_counter(); conn.execute(getattr(p,kind),vals).fetchall(); print(kind,time.perf_counter()-t)
