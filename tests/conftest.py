@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -12,17 +13,17 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from service.flows.open_sandbox import open_sandbox
 from sqlalchemy import make_url
 
 from service.db.engine import open_engine
 from service.db.migrations import migrate
 from service.db.session import SessionFactory, unit_of_work
+from service.flows.open_sandbox import open_sandbox
 from service.sandboxes.scope import Scope
 from service.settings import normal_database_url
 from tests.support import sandbox_check
 from tests.support.clocks import START, FixedClock
-from tests.support.database import running_postgres
+from tests.support.database import memory, running_postgres
 
 _SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 hypothesis_settings.register_profile(
@@ -40,7 +41,12 @@ sandbox_check.watch()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start one PostgreSQL for the whole run, in the process that starts the workers."""
-    if not hasattr(config, "workerinput") and "TEST_DATABASE_URL" not in os.environ:
+    if hasattr(config, "workerinput"):
+        return
+    if config.option.basetemp is None and (folder := memory()) is not None:
+        scratch = TemporaryDirectory(prefix="edgepost-tests-", dir=folder)
+        config.option.basetemp = _RUN.enter_context(scratch) + "/run"
+    if "TEST_DATABASE_URL" not in os.environ:
         server = _RUN.enter_context(running_postgres())
         os.environ["TEST_DATABASE_URL"] = server.url()
 

@@ -135,7 +135,7 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_delivery_created", ["sandbox_id", "created_at", "id"], unique=False
         )
-        batch_op.create_index("ix_delivery_identity", ["sandbox_id", "identity_id"], unique=False)
+        batch_op.create_index("ix_delivery_identity", ["identity_id", "sandbox_id"], unique=False)
         batch_op.create_index(
             "ix_delivery_node",
             ["sandbox_id", "journey_version_id", "node_id", "state"],
@@ -215,7 +215,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("experience_event", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_experience_event_identity", ["sandbox_id", "identity_id", "at"], unique=False
+            "ix_experience_event_identity", ["identity_id", "sandbox_id", "at"], unique=False
         )
         batch_op.create_index(
             "ix_experience_event_received", ["received_at"], unique=False, postgresql_using="brin"
@@ -261,7 +261,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sandbox_id", "id", name=op.f("pk_identity")),
     )
     with op.batch_alter_table("identity", schema=None) as batch_op:
-        batch_op.create_index("ix_identity_graph", ["sandbox_id", "graph_id"], unique=False)
+        batch_op.create_index("ix_identity_graph", ["graph_id", "sandbox_id"], unique=False)
 
     op.create_table(
         "identity_link",
@@ -358,8 +358,15 @@ def upgrade() -> None:
     with op.batch_alter_table("journey_instance", schema=None) as batch_op:
         batch_op.create_index(
             "ix_journey_instance_identity",
-            ["sandbox_id", "identity_id", "journey_id"],
+            ["identity_id", "sandbox_id", "journey_id"],
             unique=False,
+        )
+        batch_op.create_index(
+            "ix_journey_instance_life",
+            ["sandbox_id", "expires_at"],
+            unique=False,
+            postgresql_where=sa.text("ended_at IS NULL"),
+            sqlite_where=sa.text("ended_at IS NULL"),
         )
         batch_op.create_index(
             "uq_journey_instance_open",
@@ -527,8 +534,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sandbox_id", "id", name=op.f("pk_push_token")),
     )
     with op.batch_alter_table("push_token", schema=None) as batch_op:
-        batch_op.create_index("ix_push_token_device", ["sandbox_id", "device_id"], unique=False)
-        batch_op.create_index("ix_push_token_owner", ["sandbox_id", "owner_id"], unique=False)
+        batch_op.create_index("ix_push_token_device", ["device_id", "sandbox_id"], unique=False)
+        batch_op.create_index("ix_push_token_owner", ["owner_id", "sandbox_id"], unique=False)
 
     op.create_table(
         "push_token_owner",
@@ -620,7 +627,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("segment_membership", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_segment_membership_profile", ["sandbox_id", "profile_id"], unique=False
+            "ix_segment_membership_profile", ["profile_id", "sandbox_id"], unique=False
         )
 
     op.create_table(
@@ -714,6 +721,11 @@ def downgrade() -> None:
     with op.batch_alter_table("journey_instance", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_journey_instance_open",
+            postgresql_where=sa.text("ended_at IS NULL"),
+            sqlite_where=sa.text("ended_at IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_journey_instance_life",
             postgresql_where=sa.text("ended_at IS NULL"),
             sqlite_where=sa.text("ended_at IS NULL"),
         )

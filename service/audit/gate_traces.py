@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.audit.models import GateTrace
-from service.core.ids import new_key
+from service.core.ids import first_key_at, new_key
 from service.core.json import JsonObject
 from service.db.statements import BOOLEAN, INTEGER, JSON_OBJECT, KEY, MOMENT, TEXT, SetStatement
 from service.sandboxes.scope import Scope
@@ -36,6 +36,18 @@ _RECORD = SetStatement(
         },
     },
     params={"sandbox_id": INTEGER, "now": MOMENT},
+)
+
+_REMOVE = SetStatement(
+    """
+    DELETE FROM gate_trace WHERE sandbox_id = :sandbox_id AND id IN (
+        SELECT id FROM gate_trace WHERE sandbox_id = :sandbox_id AND id < :before
+        ORDER BY id LIMIT :limit
+    ) RETURNING id
+    """,
+    rows={},
+    params={"sandbox_id": INTEGER, "before": KEY, "limit": INTEGER},
+    result={"id": KEY},
 )
 
 
@@ -71,6 +83,16 @@ def record(session: Session, scope: Scope, traces: Sequence[Trace], *, now: date
     ]
     if rows:
         _RECORD.run(session, {"sandbox_id": scope.sandbox_id, "now": now}, r=rows)
+
+
+def remove_before(session: Session, scope: Scope, moment: datetime, *, limit: int) -> int:
+    """Remove up to ``limit`` verdicts written before a moment; return how many. Caller commits."""
+    params = {
+        "sandbox_id": scope.sandbox_id,
+        "before": first_key_at(moment),
+        "limit": limit,
+    }
+    return len(_REMOVE.run(session, params))
 
 
 def list_traces(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from uuid_utils import compat
@@ -10,6 +11,12 @@ from uuid_utils import compat
 def new_key() -> UUID:
     """Return a UUIDv7: later keys sort after earlier ones."""
     return compat.uuid7()
+
+
+def first_key_at(moment: datetime) -> UUID:
+    """Return the least key that ``new_key`` can give at a moment: earlier rows sort before it."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
 
 
 def derived_key(*parts: str) -> UUID:

@@ -3,7 +3,7 @@
 A batch may hold people of many journeys and sandboxes; each kind of row is read and written by one
 statement per sandbox. A worker that dies gives its stimuli back, and a plan that was lost with its
 transaction is simply made again.
-Source: service/decisions/0001-lock-order.md.
+Source: service/decisions/0001-lock-order.md, 0012-journey-engine.md.
 """
 
 from collections import Counter

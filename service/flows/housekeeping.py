@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from service.audit import gate_traces
 from service.catalog import datasets
 from service.core.clock import Clock
 from service.db.session import SessionFactory, unit_of_work
@@ -15,7 +16,8 @@ from service.profiles import retention
 from service.sandboxes import registry
 from service.sandboxes.scope import Scope
 
-EVENTS_AT_ONCE = 5000
+ROWS_AT_ONCE = 5000
+TRACE_LIFE = timedelta(days=91)
 
 Step = Callable[[Session, Scope, datetime], object]
 
@@ -52,11 +54,15 @@ def _remove_events(session: Session, scope: Scope, now: datetime) -> None:
         each.id: now - timedelta(days=each.retention_days)
         for each in datasets.list_all(session, scope)
     }
-    retention.remove_events(session, scope, kept_since, limit=EVENTS_AT_ONCE)
+    retention.remove_events(session, scope, kept_since, limit=ROWS_AT_ONCE)
 
 
 def _remove_fragments(session: Session, scope: Scope, now: datetime) -> None:
     retention.remove_fragments(session, scope, now=now)
+
+
+def _remove_traces(session: Session, scope: Scope, now: datetime) -> None:
+    gate_traces.remove_before(session, scope, now - TRACE_LIFE, limit=ROWS_AT_ONCE)
 
 
 _STEPS: tuple[Step, ...] = (
@@ -66,4 +72,5 @@ _STEPS: tuple[Step, ...] = (
     _forget_grants,
     _remove_events,
     _remove_fragments,
+    _remove_traces,
 )

@@ -19,6 +19,7 @@ from service.identity import graph
 from service.identity import rules as namespace_rules
 from service.identity.graph import Placement
 from service.identity.linking import Claim, NamespaceRules, Order, event_identity
+from service.jobs import wakeup
 from service.journeys import entry
 from service.outbound import delivery_views
 from service.outbound.openings import opened_delivery
@@ -201,8 +202,10 @@ def _qualify_and_enter(
     evaluation.close_absorbed(session, scope, touched.absorbed, now=now)
     by_profile = _touches(items, stored, placement, touched)
     changes = evaluation.evaluate_streaming(session, scope, by_profile, now=now)
-    entry.enter_qualified(session, scope, changes, now=now)
-    entry.enter_by_event(session, scope, list(stored.values()), now=now)
+    entered = entry.enter_qualified(session, scope, changes, now=now)
+    entered += entry.enter_by_event(session, scope, list(stored.values()), now=now)
+    if entered:
+        wakeup.notify(session)
 
 
 def _keep_opens(session: Session, scope: Scope, stored: Mapping[UUID, EventToKeep]) -> None:

@@ -39,7 +39,7 @@ class Identity(Base):
     """
 
     __tablename__ = "identity"
-    __table_args__ = (Index("ix_identity_graph", "sandbox_id", "graph_id"),)
+    __table_args__ = (Index("ix_identity_graph", "graph_id", "sandbox_id"),)
 
     sandbox_id: Mapped[SandboxKey]
     id: Mapped[Key]

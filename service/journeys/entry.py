@@ -3,7 +3,8 @@
 Called inside the transaction that qualified the person or stored the event, so that an answered
 request has entered everyone it lets in. Nothing is planned here: an entered person gets a stimulus
 and a worker walks on from there.
-Source: Journey Optimizer, entry management and audience qualification.
+Source: Journey Optimizer, entry management and audience qualification;
+service/decisions/0012-journey-engine.md.
 """
 
 from collections import Counter

@@ -222,23 +222,7 @@ def _of_delivery(
         return
     yield from (_of_trace(each) for each in traces)
     delivery = sent.delivery
-    for attempt in sent.attempts:
-        call: JsonObject = {
-            "number": attempt.number,
-            "statusCode": attempt.status_code,
-            "errorCode": attempt.error_code,
-            "elapsedMs": attempt.elapsed_ms,
-        }
-        yield Line(
-            Asked.ATTEMPT,
-            None if attempt.ended_at is None else attempt.outcome == "sent",
-            Basis.RECORDED,
-            attempt.outcome or "underWay",
-            _known(call),
-            attempt.permitted_at,
-            step.instance_id,
-            step.node_id,
-        )
+    yield from (_of_attempt(step, each) for each in sent.attempts)
     outcome: JsonObject = {
         "deliveryId": str(delivery.id),
         "actionId": str(delivery.action_id),
@@ -255,6 +239,25 @@ def _of_delivery(
         delivery.reason or delivery.state,
         _known(outcome),
         delivery.ended_at,
+        step.instance_id,
+        step.node_id,
+    )
+
+
+def _of_attempt(step: StepEvent, attempt: DeliveryAttempt) -> Line:
+    call: JsonObject = {
+        "number": attempt.number,
+        "statusCode": attempt.status_code,
+        "errorCode": attempt.error_code,
+        "elapsedMs": attempt.elapsed_ms,
+    }
+    return Line(
+        Asked.ATTEMPT,
+        None if attempt.ended_at is None else attempt.outcome == "sent",
+        Basis.RECORDED,
+        attempt.outcome or "underWay",
+        _known(call),
+        attempt.permitted_at,
         step.instance_id,
         step.node_id,
     )

@@ -70,7 +70,14 @@ class JourneyInstance(Base):
             postgresql_where=text("ended_at IS NULL"),
             sqlite_where=text("ended_at IS NULL"),
         ),
-        Index("ix_journey_instance_identity", "sandbox_id", "identity_id", "journey_id"),
+        Index("ix_journey_instance_identity", "identity_id", "sandbox_id", "journey_id"),
+        Index(
+            "ix_journey_instance_life",
+            "sandbox_id",
+            "expires_at",
+            postgresql_where=text("ended_at IS NULL"),
+            sqlite_where=text("ended_at IS NULL"),
+        ),
     )
 
     sandbox_id: Mapped[SandboxKey]

@@ -108,7 +108,7 @@ class Delivery(Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index("ix_delivery_identity", "sandbox_id", "identity_id"),
+        Index("ix_delivery_identity", "identity_id", "sandbox_id"),
         Index("ix_delivery_created", "sandbox_id", "created_at", "id"),
         Index("ix_delivery_node", "sandbox_id", "journey_version_id", "node_id", "state"),
     )

@@ -25,9 +25,11 @@ _ENSURE = SetStatement(
     SELECT :sandbox_id, r.id, r.attributes, false, :now, :now FROM {r} WHERE true
     ON CONFLICT (sandbox_id, id) DO UPDATE SET merged_into = NULL
     WHERE profile.merged_into IS NOT NULL
+    RETURNING id
     """,
     rows={"r": {"id": KEY, "attributes": JSON_OBJECT}},
     params={"sandbox_id": INTEGER, "now": MOMENT},
+    result={"id": KEY},
 )
 _LOCK = SetStatement(
     """
@@ -81,7 +83,7 @@ class TouchedProfiles:
 
     Attributes:
         current: Those that its identities belong to now, and those that lost an identity.
-        reshaped: Of these, the ones whose set of identities or fragments changed.
+        reshaped: Of these, the ones that are new or whose set of identities changed.
         absorbed: Those that are no longer roots; their memberships close.
     """
 
@@ -109,7 +111,8 @@ def lock(
     absorbed = frozenset(key for key in left if key in nodes and placement.profile_of(key) != key)
     current = (here | joined | left) - absorbed
     params = {"sandbox_id": scope.sandbox_id, "now": now}
-    _ENSURE.run(session, params, r=[(key, {}) for key in sorted_keys(current)])
+    wanted: list[tuple[UUID, dict[str, Any]]] = [(key, {}) for key in sorted_keys(current)]
+    began = frozenset(row.id for row in _ENSURE.run(session, params, r=wanted))
     _LOCK.run(
         session,
         {"sandbox_id": scope.sandbox_id},
@@ -118,7 +121,7 @@ def lock(
     if absorbed:
         aliases = [(key, placement.profile_of(key)) for key in sorted_keys(absorbed)]
         _ALIAS.run(session, params, r=aliases)
-    return TouchedProfiles(current, (left | joined) - absorbed, absorbed)
+    return TouchedProfiles(current, ((left | joined) - absorbed) | began, absorbed)
 
 
 def refresh(

@@ -69,8 +69,8 @@ class PushToken(Base):
 
     __tablename__ = "push_token"
     __table_args__ = (
-        Index("ix_push_token_device", "sandbox_id", "device_id"),
-        Index("ix_push_token_owner", "sandbox_id", "owner_id"),
+        Index("ix_push_token_device", "device_id", "sandbox_id"),
+        Index("ix_push_token_owner", "owner_id", "sandbox_id"),
     )
 
     sandbox_id: Mapped[SandboxKey]
@@ -129,7 +129,7 @@ class ExperienceEvent(Base):
 
     __tablename__ = "experience_event"
     __table_args__ = (
-        Index("ix_experience_event_identity", "sandbox_id", "identity_id", "at"),
+        Index("ix_experience_event_identity", "identity_id", "sandbox_id", "at"),
         Index("ix_experience_event_received", "received_at", postgresql_using="brin"),
     )
 

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _MOST_ROWS = 20_000
-_PROFILES_PER_STEP = 2_000
+_PROFILES_PER_STEP = 1_000
 _FIRST = UUID(int=0)
 
 _NEXT_PROFILES = SetStatement(
@@ -157,18 +157,19 @@ def evaluate_batch(
     now: datetime,
     after: UUID | None = None,
     limit: int = _MOST_ROWS,
+    most_profiles: int = _PROFILES_PER_STEP,
 ) -> BatchStep:
     """Take one step of a batch run over the sandbox's profiles, in the order of their keys.
 
     ``now`` is the same for all steps of a run: windows are reckoned from it and events after it
-    have not happened. A step looks at some thousand profiles without locking them; only those who
-    would change are locked and evaluated again. It writes at most ``limit`` memberships (but all of
+    have not happened. A step looks at ``most_profiles`` without locking them; only those who would
+    change are locked and evaluated again. It writes at most ``limit`` memberships (but all of
     at least one profile), each where it is newer. Someone with events that came in after ``now`` is
     left to streaming, which has seen them. The caller commits each step.
     """
     chosen = judges(session, scope, segment_ids)
     start = after or _FIRST
-    params = {"sandbox_id": scope.sandbox_id, "after": start, "most": _PROFILES_PER_STEP}
+    params = {"sandbox_id": scope.sandbox_id, "after": start, "most": most_profiles}
     profiles = [row.id for row in _NEXT_PROFILES.run(session, params)]
     if not chosen or not profiles:
         return BatchStep((), None)
@@ -181,7 +182,7 @@ def evaluate_batch(
     found = _locked_changes(session, scope, chosen, taken, now)
     kept, cut_again_at = _within({key: len(each) for key, each in found.items()}, limit)
     changes = memberships.apply(session, scope, [each for key in kept for each in found[key]])
-    following = profiles[-1] if len(profiles) == _PROFILES_PER_STEP else None
+    following = profiles[-1] if len(profiles) == most_profiles else None
     return BatchStep(changes, cut_again_at or cut_at or following)
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, func, literal_column, select
+from sqlalchemy import Integer, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from service.core.errors import NotFoundError
@@ -41,7 +41,7 @@ from service.segments.programs import (
     EVENT,
     first_event_at,
     rule_of,
-    scan,
+    with_counts,
     with_profiles,
 )
 
@@ -139,8 +139,7 @@ class _Question:
             for name, asked in _asked(index, clause)
         ]
         if counts:
-            seen = scan(dialect, people, counts)
-            self.source = self.source.outerjoin(seen, seen.c.id == literal_column("p.id", Uuid()))
+            self.source = with_counts(dialect, self.source, people, counts)
         fitting: dict[Exists, Sql] = {
             clause: _counted(f"fitting{index}") for index, clause in enumerate(self._clauses)
         }

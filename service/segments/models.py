@@ -39,7 +39,7 @@ class SegmentMembership(Base):
     """
 
     __tablename__ = "segment_membership"
-    __table_args__ = (Index("ix_segment_membership_profile", "sandbox_id", "profile_id"),)
+    __table_args__ = (Index("ix_segment_membership_profile", "profile_id", "sandbox_id"),)
 
     sandbox_id: Mapped[SandboxKey]
     segment_id: Mapped[Key]

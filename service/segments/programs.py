@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 
-from service.db.ordered_join import join_in_order
+from service.db.ordered_join import Lookup, join_aggregates, join_in_order, key, unflattened
 from service.db.types import JsonType, Moment
 from service.identity.models import Identity
 from service.profiles.models import ExperienceEvent, Profile
@@ -143,13 +143,13 @@ class Program:
         return self._engine.keys_value(keys)
 
     def _changes(self, people: FromClause) -> Statement:
-        standing = self._standing(people)
-        source = self._source(people).outerjoin(standing, standing.c.id == _PROFILE)
+        source = self._with_standing(self._source(people), people)
         numbers = range(len(self._judged))
         members = [(_count(f"standing.m{index}") > _ZERO).label(f"m{index}") for index in numbers]
-        newer = _count("seen.newer") if self._fitting else _ZERO
+        latest = literal_column("standing.latest", Moment()).label("latest")
+        newer = (_count("seen.newer") if self._fitting else _ZERO).label("newer")
         judged = (
-            select(_PROFILE, standing.c.latest, newer.label("newer"), *self._judged, *members)
+            select(_PROFILE, latest, newer, *self._judged, *members)
             .select_from(source)
             .where(_IS_LIVING)
             .subquery("judged")
@@ -163,28 +163,30 @@ class Program:
         if not self._fitting:
             return source
         newer = func.count().filter(EVENT.received_at > _NOW).label("newer")
-        seen = scan(self._dialect, people, [*self._fitting, newer])
-        return source.outerjoin(seen, seen.c.id == _PROFILE)
+        return with_counts(self._dialect, source, people, [*self._fitting, newer])
 
-    def _standing(self, people: FromClause) -> FromClause:
-        """Return where each profile stands in the rules' segments."""
+    def _with_standing(self, source: FromClause, people: FromClause) -> FromClause:
+        """Return ``source`` with where each profile stands in the rules' segments."""
         rows = cast("Table", SegmentMembership.__table__).alias("m")
-        segments = [bindparam(f"s{index}", type_=Uuid()) for index in range(len(self._rules))]
         segment = literal_column("m.segment_id", Uuid())
         is_realized = literal_column("m.status = 'realized'", Boolean())
         members = [
-            func.count().filter(and_(segment == wanted, is_realized)).label(f"m{index}")
-            for index, wanted in enumerate(segments)
+            func.count()
+            .filter(and_(segment == bindparam(f"s{index}", type_=Uuid()), is_realized))
+            .label(f"m{index}")
+            for index in range(len(self._rules))
         ]
-        condition = and_(rows.c.sandbox_id == SANDBOX, rows.c.profile_id == people.c.id)
+        latest = func.max(literal_column("m.evaluated_at", Moment())).label("latest")
+        of_profile = rows.c.profile_id == _key(self._dialect)
         columns = ("profile_id", "segment_id", "status", "evaluated_at")
-        profile = literal_column("m.profile_id", Uuid())
-        latest = func.max(literal_column("m.evaluated_at", Moment()))
-        return (
-            select(profile.label("id"), latest.label("latest"), *members)
-            .select_from(join_in_order(self._dialect, people, rows, condition, columns))
-            .group_by(profile)
-            .subquery("standing")
+        return join_aggregates(
+            self._dialect,
+            source,
+            people,
+            [Lookup(rows, and_(rows.c.sandbox_id == SANDBOX, of_profile), columns)],
+            [latest, *members],
+            owner=literal_column("m.profile_id", Uuid()),
+            name="standing",
         )
 
 
@@ -205,11 +207,18 @@ def with_profiles(dialect: str, people: FromClause) -> FromClause:
     """Return the profiles (``p``) of the keys in ``people``."""
     rows = cast("Table", Profile.__table__).alias("p")
     condition = and_(rows.c.sandbox_id == SANDBOX, rows.c.id == people.c.id)
-    return join_in_order(dialect, people, rows, condition, ("id", "attributes", "merged_into"))
+    return join_in_order(
+        dialect, people, Lookup(rows, condition, ("id", "attributes", "merged_into"))
+    )
 
 
-def scan(dialect: str, people: FromClause, columns: Sequence[Sql]) -> FromClause:
-    """Return aggregates over each profile's events since ``seen_from``, the profile as ``id``.
+def with_counts(
+    dialect: str,
+    source: FromClause,
+    people: FromClause,
+    counts: Sequence[Sql],
+) -> FromClause:
+    """Return ``source`` with counts, as ``seen``, of each profile's events since ``seen_from``.
 
     A profile's key is that of its root identity; its events hang on any identity of the same graph
     that belongs to it.
@@ -218,8 +227,7 @@ def scan(dialect: str, people: FromClause, columns: Sequence[Sql]) -> FromClause
     node = cast("Table", Identity.__table__).alias("node")
     events = cast("Table", ExperienceEvent.__table__).alias("e")
     root_id, graph_id = literal_column("root.id", Uuid()), literal_column("root.graph_id", Uuid())
-    node_id, owner_id = literal_column("node.id", Uuid()), literal_column("node.profile_id", Uuid())
-    of_root = and_(root.c.sandbox_id == SANDBOX, root.c.id == people.c.id)
+    of_root = and_(root.c.sandbox_id == SANDBOX, root.c.id == _key(dialect))
     of_node = and_(
         node.c.sandbox_id == SANDBOX,
         node.c.graph_id == graph_id,
@@ -227,20 +235,16 @@ def scan(dialect: str, people: FromClause, columns: Sequence[Sql]) -> FromClause
     )
     of_event = and_(
         events.c.sandbox_id == SANDBOX,
-        events.c.identity_id == node_id,
+        events.c.identity_id == literal_column("node.id", Uuid()),
         events.c.at >= bindparam("seen_from", type_=Moment()),
     )
-    source = join_in_order(dialect, people, root, of_root, ("id", "graph_id"))
-    source = join_in_order(dialect, source, node, of_node, ("id", "profile_id"))
-    source = join_in_order(
-        dialect, source, events, of_event, ("at", "received_at", "event_type", "xdm")
+    lookups = (
+        Lookup(root, of_root, ("id", "graph_id")),
+        Lookup(node, of_node, ("id", "profile_id")),
+        Lookup(events, of_event, ("at", "received_at", "event_type", "xdm")),
     )
-    return (
-        select(owner_id.label("id"), *columns)
-        .select_from(source)
-        .group_by(owner_id)
-        .subquery("seen")
-    )
+    owner = literal_column("node.profile_id", Uuid())
+    return join_aggregates(dialect, source, people, lookups, counts, owner=owner, name="seen")
 
 
 def segment_values(segment_ids: Sequence[UUID]) -> dict[str, UUID]:
@@ -250,15 +254,16 @@ def segment_values(segment_ids: Sequence[UUID]) -> dict[str, UUID]:
 
 def _between() -> FromClause:
     rows = cast("Table", Profile.__table__).alias("chosen")
-    return (
-        select(rows.c.id)
-        .where(
-            rows.c.sandbox_id == SANDBOX,
-            rows.c.id > bindparam("after", type_=Uuid()),
-            rows.c.id <= bindparam("through", type_=Uuid()),
-        )
-        .subquery("ids")
+    chosen = select(rows.c.id).where(
+        rows.c.sandbox_id == SANDBOX,
+        rows.c.id > bindparam("after", type_=Uuid()),
+        rows.c.id <= bindparam("through", type_=Uuid()),
     )
+    return unflattened(chosen, "ids")
+
+
+def _key(dialect: str) -> Sql:
+    return literal_column(key(dialect), Uuid())
 
 
 def _count(column: str) -> Sql:

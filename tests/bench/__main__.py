@@ -2,9 +2,11 @@
 
 import sys
 
-from tests.bench import cap, deliver, ingest
+from tests.bench.cap import main as cap
+from tests.bench.deliver import main as deliver
+from tests.bench.ingest import main as ingest
 
-BENCHMARKS = {"cap": cap.main, "deliver": deliver.main, "ingest": ingest.main}
+BENCHMARKS = {"cap": cap, "deliver": deliver, "ingest": ingest}
 
 
 def main() -> None:

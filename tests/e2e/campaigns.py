@@ -78,14 +78,14 @@ def push_action(vendor: Vendor) -> dict[str, Any]:
     }
 
 
-def fcm_action(vendor: Vendor) -> dict[str, Any]:
-    """Return an action that sends over FCM."""
+def fcm_action(vendor: Vendor, endpoint: str) -> dict[str, Any]:
+    """Return an action that sends over FCM at an endpoint; bearers come from the vendor itself."""
     return {
         "name": "fcm",
         "adapter": "fcm",
         "payload": {"adb_title": "Your cart"},
         "auth": {"type": "serviceAccount", "credentials": vendor.account()},
-        "settings": {"endpoint": vendor.url, "appId": APP_ID, "platform": "fcm"},
+        "settings": {"endpoint": endpoint, "appId": APP_ID, "platform": "fcm"},
     }
 
 

@@ -22,6 +22,7 @@ from service.flows.advance_journeys import advance, advance_once
 from service.flows.ingest import ingest
 from service.flows.open_sandbox import open_sandbox
 from service.identity.identity_map import ClaimedIdentity
+from service.identity.models import Identity
 from service.journeys import entry, inbox, lifecycle
 from service.journeys.inbox import Told
 from service.journeys.models import JourneyStimulus, StepEvent
@@ -205,6 +206,20 @@ def test_a_condition_reads_what_the_run_carries_beside_the_profile(store: Sessio
     with store.opened() as session:
         places = {each.identity_id: each.state["node_id"] for each in instances_of(session)}
     assert places == {ADA.key: "done", BOB.key: "rest", EVE.key: "rest"}
+
+
+def test_of_somebody_who_is_known_no_more_every_expression_is_false(
+    store: SessionFactory,
+) -> None:
+    rule = condition(('not (tier = "gold")', "done"), otherwise="rest")
+    start(store, by_segment(rule, wait(), END), ADA)
+    with unit_of_work(store) as session:
+        session.execute(delete(Identity).where(Identity.sandbox_id == 1))
+
+    at(store)
+
+    assert states_of(store) == [("inside", "rest")]
+    assert is_balanced(store)
 
 
 def test_a_condition_after_an_action_reads_how_it_ended(store: SessionFactory) -> None:

@@ -59,6 +59,21 @@ MUTANTS = (
         "tests/flows/test_ingest.py::test_sandboxes_in_one_batch_stay_apart",
     ),
     Mutant(
+        "an older evaluation overwrites a newer one",
+        "service/segments/memberships.py",
+        "    WHERE segment_membership.evaluated_at < excluded.evaluated_at\n",
+        "",
+        "tests/segments/test_batch.py::test_an_older_evaluation_does_not_overwrite_a_newer_one",
+    ),
+    Mutant(
+        "a lease is taken from who holds it",
+        "service/jobs/leases.py",
+        "WHERE process_lease.owner = excluded.owner OR process_lease.expires_at < :now",
+        "WHERE true",
+        "tests/jobs/test_leases.py"
+        "::test_a_held_lease_is_renewed_by_its_owner_and_refused_to_others",
+    ),
+    Mutant(
         "a cap forgets what was granted before",
         "service/outbound/capping.py",
         "count = max(0, min(wanted, cap.max_calls_count - tally.used))",
@@ -68,9 +83,8 @@ MUTANTS = (
     Mutant(
         "a grant counts for its period only",
         "service/outbound/capping.py",
-        "    span = timedelta(milliseconds=cap.period_in_ms) + life + COARSENESS\n"
-        "    end = tally.now + span\n",
-        "    span = timedelta(milliseconds=cap.period_in_ms)\n    end = tally.now + span\n",
+        "end = tally.now + timedelta(milliseconds=cap.period_in_ms) + life + COARSENESS",
+        "end = tally.now + timedelta(milliseconds=cap.period_in_ms)",
         "tests/outbound/test_capping.py::test_no_window_holds_more_starts_than_the_cap",
     ),
     Mutant(
@@ -80,6 +94,13 @@ MUTANTS = (
         "AND delivery_attempt.worker = :worker",
         "tests/flows/test_late_outcomes.py"
         "::test_an_answer_that_comes_late_does_not_end_the_repeated_call",
+    ),
+    Mutant(
+        "a call may start when permit and gates are stale",
+        "service/flows/delivery_lane.py",
+        "        return now <= ready.startable_until\n",
+        "        return True\n",
+        "tests/flows/test_deliver.py::test_gates_hold_for_two_seconds_only",
     ),
     Mutant(
         "a token need not be the person's own",

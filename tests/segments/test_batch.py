@@ -86,6 +86,27 @@ def test_a_run_goes_on_where_its_last_step_ended(store: SessionFactory, scope: S
         assert not any(members(session, scope, segments[2], keys))
 
 
+def test_a_run_reaches_everybody_over_steps_that_change_nothing(
+    store: SessionFactory,
+    scope: Scope,
+) -> None:
+    with unit_of_work(store) as session:
+        segment = worlds.add_segment(session, scope, "a = 1", "batch")
+        keys = [worlds.add_person(session, scope, str(number), Person()) for number in range(6)]
+        last = max(keys)
+        worlds.say(session, scope, last, {"a": 1})
+        found: list[list[UUID]] = []
+        after: UUID | None = None
+        while not found or after is not None:
+            step = evaluation.evaluate_batch(
+                session, scope, [segment], now=NOW, after=after, most_profiles=2
+            )
+            found.append([each.profile_id for each in step.changes])
+            after = step.next_key
+
+    assert found == [[], [], [last], []]
+
+
 def test_an_older_evaluation_does_not_overwrite_a_newer_one(
     store: SessionFactory,
     scope: Scope,

@@ -66,6 +66,6 @@ def test_events_are_found_by_identity_and_time_in_a_store_without_statistics(
     assert "ix_experience_event_identity" in found
     if dialect == "postgresql":
         (condition,) = [line for line in found.splitlines() if "at >=" in line]
-        assert "Index Cond: ((sandbox_id = 1) AND (identity_id = node.id) AND (at >=" in condition
+        assert "Index Cond: ((identity_id = node.id) AND (sandbox_id = 1) AND (at >=" in condition
     else:
-        assert "ix_experience_event_identity (sandbox_id=? AND identity_id=? AND at>?)" in found
+        assert "ix_experience_event_identity (identity_id=? AND sandbox_id=? AND at>?)" in found

@@ -16,6 +16,8 @@ from threading import Event
 import psycopg
 
 _NOBODY = 65534
+_MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's own; the folders in it have random names
+_ENOUGH_BYTES = 2 * 1024**3
 _SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -55,6 +57,16 @@ def installed() -> Path:
     return Path(spec.origin).parents[1]
 
 
+def memory() -> str | None:
+    """Return a folder in memory for stores that a test throws away, ``None`` when there is none.
+
+    A database per test is mostly files copied and removed; on a disk that is most of the run.
+    """
+    if not _MEMORY.is_dir() or not os.access(_MEMORY, os.W_OK):
+        return None
+    return str(_MEMORY) if shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES else None
+
+
 def free_port() -> int:
     """Return a TCP port that was free a moment ago."""
     with socket.socket() as probe:
@@ -69,7 +81,7 @@ def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
     As root the server runs as ``nobody``, from a copy of the binaries that ``nobody`` can read.
     ``durable`` keeps fsync, synchronous_commit and full_page_writes on, for faults and benches.
     """
-    folder = Path(tempfile.mkdtemp(prefix="edgepost-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="edgepost-pg-", dir=None if durable else memory()))
     try:
         server = PostgresServer(folder, free_port())
         initialise(server)

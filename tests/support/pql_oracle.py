@@ -68,7 +68,7 @@ def matches(
     return _holds(expression, profile_attributes, None, events, now)
 
 
-def _holds(  # noqa: C901, PLR0911 - one case per node
+def _holds(  # noqa: C901 - one case per node
     node: Expression,
     document: Mapping[str, Any],
     happened: datetime | None,

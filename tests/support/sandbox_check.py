@@ -1,8 +1,8 @@
 """Fails a statement that touches a scoped table without naming its sandbox.
 
 Every statement of every test is parsed once. A scoped table needs, in the SELECT, UPDATE or DELETE
-that names it, a condition on its own ``sandbox_id`` (or an unqualified one); an INSERT must fill the
-column. The statements that may look across sandboxes are listed by the comment they carry.
+that names it, a condition on its own ``sandbox_id`` (or an unqualified one); an INSERT must fill
+the column. The statements that may look across sandboxes are listed by the comment they carry.
 """
 
 import re

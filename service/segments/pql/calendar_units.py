@@ -62,7 +62,7 @@ def shift(moment: datetime, amount: int, unit: Unit) -> datetime:
     return moment.replace(year=year, month=month + 1, day=day)
 
 
-def floor(moment: datetime, unit: Unit) -> datetime:  # noqa: PLR0911 - one per unit
+def floor(moment: datetime, unit: Unit) -> datetime:
     """Return the start of the complete unit that holds ``moment``.
 
     Decades begin with a 0, centuries and millennia with a 1 (2001), as PostgreSQL counts them.

@@ -51,7 +51,7 @@ _TIGHTNESS: dict[type, int] = {Or: 1, And: 2, Not: 3}
 _LEAF = 4
 
 
-def render(expression: Expression) -> str:  # noqa: C901, PLR0911 - one case per node
+def render(expression: Expression) -> str:  # noqa: C901 - one case per node
     """Return the canonical text of a rule; parsing it gives an equal tree.
 
     Event clauses are written as a chain of one step, the form of Adobe's own editor.

@@ -148,7 +148,7 @@ class Bounds:
 ALWAYS = Bounds(None, None)
 
 
-def bounds(window: Window, now: datetime) -> Bounds:  # noqa: PLR0911 - one per form
+def bounds(window: Window, now: datetime) -> Bounds:
     """Return the stretch of time that ``window`` means at ``now`` (aware UTC)."""
     match window:
         case Within(anchor):

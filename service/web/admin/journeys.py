@@ -140,9 +140,9 @@ class Stop(MethodView):
     @requires(Permission.JOURNEYS_WRITE)
     @blueprint.response(200, JourneySchema)
     def post(self, journey_id: UUID) -> JsonObject:
-        """Stop every version: nobody enters, everyone inside leaves, nothing more is sent.
+        """Stop every version: nobody enters and everyone inside leaves.
 
-        A message that is being sent at this moment is not called back.
+        Messages that no worker has begun are taken back as people leave; one on the wire is not.
         """
         now = services().clock.now()
         with unit_of_work(services().sessions) as session:

@@ -1,0 +1,88 @@
+"""Housekeeping removes what is old enough, and nothing younger."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from service.audit import gate_traces
+from service.audit.gate_traces import Trace
+from service.audit.models import GateTrace
+from service.catalog import datastreams
+from service.catalog.datastreams import NewDatastream, Platform
+from service.core.ids import first_key_at, new_key
+from service.db.session import SessionFactory, unit_of_work
+from service.flows import housekeeping
+from service.flows.ingest import ingest
+from service.flows.sources import datastream_source
+from service.profiles.models import ExperienceEvent, ProfileFragment
+from service.sandboxes.scope import Scope
+from tests.support.builders import ecid, event, person, record, request, source
+from tests.support.clocks import START, FixedClock
+
+DAY_S = 86400
+
+
+def _count(
+    store: SessionFactory,
+    table: type[ExperienceEvent | ProfileFragment],
+    scope: Scope,
+) -> int:
+    with store.opened() as session:
+        rows = session.scalars(select(table).where(table.sandbox_id == scope.sandbox_id)).all()
+    return len(rows)
+
+
+def test_an_event_goes_when_its_dataset_no_longer_keeps_it(
+    store: SessionFactory,
+    scope: Scope,
+    clock: FixedClock,
+) -> None:
+    new = NewDatastream(name="m", platform=Platform.MOBILE, org_id="A@AdobeOrg")
+    with unit_of_work(store) as session:
+        row = datastreams.create(session, scope, new, now=clock.now())
+        origin = datastream_source(row, scope)
+    for at in (0, 40 * DAY_S):
+        received = START + timedelta(seconds=at)
+        posted = request(event(ecid(1), at=at), source_=origin, received_at=received)
+        with unit_of_work(store) as session:
+            ingest(session, [posted], now=received)
+
+    counts = []
+    for days in (90, 2):
+        clock.advance(days * DAY_S)
+        housekeeping.run(store, clock)
+        counts.append(_count(store, ExperienceEvent, scope))
+
+    assert counts == [2, 1]
+
+
+def test_a_closed_fragment_version_goes_after_91_days_and_the_open_one_stays(
+    store: SessionFactory,
+    scope: Scope,
+    clock: FixedClock,
+) -> None:
+    for city in ("Bonn", "Köln"):
+        told = request(source_=source("inlet"), records=(record(person("ada"), city=city),))
+        with unit_of_work(store) as session:
+            ingest(session, [told], now=clock.now())
+        clock.advance(1)
+
+    clock.advance(92 * DAY_S)
+    housekeeping.run(store, clock)
+
+    assert _count(store, ProfileFragment, scope) == 1
+
+
+def test_a_verdict_goes_by_the_moment_in_its_key(store: SessionFactory, scope: Scope) -> None:
+    trace = Trace(ecid(1).key, ecid(2).key, "reentrance", "alreadyInside")
+    with unit_of_work(store) as session:
+        gate_traces.record(session, scope, [trace], now=START)
+        written = session.scalars(
+            select(GateTrace.id).where(GateTrace.sandbox_id == scope.sandbox_id),
+        ).one()
+
+        early = gate_traces.remove_before(session, scope, START - timedelta(days=9999), limit=9)
+        late = gate_traces.remove_before(session, scope, START + timedelta(days=9999), limit=9)
+
+    assert (early, late) == (0, 1)
+    assert first_key_at(START - timedelta(days=9999)) < written < new_key()
