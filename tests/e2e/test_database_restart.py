@@ -22,7 +22,8 @@ from tests.e2e import worlds
 from tests.e2e.fleet import Answer, Fleet, RememberingPhone, phones_at
 from tests.e2e.patience import eventually
 from tests.e2e.phone_books import assert_kept
-from tests.support.database import PostgresServer, free_port, initialise, start, stop
+from tests.e2e.ports import lasting_port
+from tests.support.database import PostgresServer, initialise, start, stop
 from tests.support.deployments import deployed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
@@ -55,7 +56,7 @@ def own_database() -> Iterator[Database]:
     """Yield a server that keeps what it acknowledged, for a test that ends it."""
     folder = Path(tempfile.mkdtemp(prefix="edgepost-pg-"))
     try:
-        server = PostgresServer(folder, free_port())
+        server = PostgresServer(folder, lasting_port())
         initialise(server)
         database = Database(server, start(server, durable=True))
         try:

@@ -16,7 +16,7 @@ from mobile_stub.device import new_token
 from tests.e2e import worlds
 from tests.e2e.fleet import Fleet, RememberingPhone, phones_at
 from tests.e2e.phone_books import assert_kept
-from tests.support.database import free_port
+from tests.e2e.ports import lasting_port
 from tests.support.deployments import Deployment, Web, deployed
 
 pytestmark = pytest.mark.e2e
@@ -66,7 +66,7 @@ def browse(phone: RememberingPhone, source: random.Random) -> None:
 def test_sigterm_under_load_answers_what_was_accepted_and_keeps_what_was_answered(
     embedded: Deployment, tmp_path: Path, seed: int
 ) -> None:
-    folder, port = tmp_path / "edgepost", free_port()
+    folder, port = tmp_path / "edgepost", lasting_port()
     web = start_run(embedded, folder, port)
     edge = worlds.prepare(embedded, web).edge(web)
     fleet = Fleet(phones_at([edge], PHONES, seed), browse, seed, PAUSE_S)

@@ -13,7 +13,7 @@ from mobile_stub.device import new_token
 from tests.e2e import worlds
 from tests.e2e.fleet import Fleet, RememberingPhone, phones_at
 from tests.e2e.phone_books import assert_kept
-from tests.support.database import free_port
+from tests.e2e.ports import lasting_port
 from tests.support.deployments import Deployment, Web, kill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
@@ -43,7 +43,7 @@ def test_twenty_kills_of_web_processes_lose_nothing_acknowledged(
     deployment: Deployment, database: str, seed: int
 ) -> None:
     with ThreadPoolExecutor(PROCESSES) as threads:
-        webs = list(threads.map(lambda _: start_web(deployment, free_port()), range(PROCESSES)))
+        webs = list(threads.map(lambda _: start_web(deployment, lasting_port()), range(PROCESSES)))
         world = worlds.prepare(deployment, webs[0])
         edges = [world.edge(web) for web in webs]
         fleet = Fleet(phones_at(edges, PHONES, seed), shop, seed, PAUSE_S)
