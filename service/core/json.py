@@ -23,6 +23,9 @@ def decode(data: bytes | str) -> Any:
     """Return the value that ``data`` spells.
 
     Raises:
-        msgspec.DecodeError: ``data`` is not JSON.
+        msgspec.DecodeError: ``data`` is not JSON, not UTF-8, or nested too deep.
     """
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError("not UTF-8, or nested too deep") from error

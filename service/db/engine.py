@@ -30,11 +30,13 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
         max_overflow=4,
         pool_pre_ping=True,
         pool_timeout=3,
+        hide_parameters=True,
         json_serializer=encode_text,
         json_deserializer=decode,
         connect_args={
             "options": "-c jit=off -c plan_cache_mode=force_custom_plan -c timezone=UTC",
             "connect_timeout": 3,
+            "tcp_user_timeout": 5000,
         },
     )
 
@@ -42,6 +44,7 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
 def _open_sqlite(url: str) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,
         json_serializer=encode_text,
         json_deserializer=decode,
         connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False},

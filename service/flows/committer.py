@@ -29,6 +29,7 @@ from service.settings import Settings
 
 _LOG = structlog.get_logger("service.flows.committer")
 _TRIES = 3
+_GRAPH_TRIES = 10
 _RETRY_AFTER_S = (2, 7)
 _SHOWN_SQL = 200
 
@@ -161,16 +162,20 @@ class Committer:
                 self._on_commit()
 
     def _commit(self, requests: Sequence[IncomingRequest]) -> list[Kept]:
-        for attempt in range(1, _TRIES + 1):
+        conflicts = 0
+        for attempt in range(1, _GRAPH_TRIES + 1):
             try:
                 with unit_of_work(self._sessions) as session:
                     return self._ingested(session, requests)
             except GraphMovedError:
                 _LOG.info("graph_moved", attempt=attempt)
             except DBAPIError as error:
+                conflicts += 1
                 if not is_conflict(error):
                     raise
-                _LOG.info("transaction_conflict", attempt=attempt)
+                _LOG.info("transaction_conflict", attempt=conflicts)
+                if conflicts == _TRIES:
+                    break
         raise StoreUnavailableError("The same people are being written elsewhere; try again.")
 
     def _ingested(self, session: Session, requests: Sequence[IncomingRequest]) -> list[Kept]:
@@ -184,10 +189,6 @@ class Committer:
             reason=reason,
             statement=_statement(error),
         )
-        waiting.error = RefusedDataError(
-            "The store refuses this request's data; it was set aside for the operator.",
-            reason=reason,
-        )
         request = waiting.request
         with unit_of_work(self._sessions) as session:
             quarantine.keep(
@@ -198,6 +199,10 @@ class Committer:
                 ciphertext=self._keyring.encrypt(Secret(request.body.decode(errors="replace"))),
                 now=request.received_at,
             )
+        waiting.error = RefusedDataError(
+            "The store refuses this request's data; it was set aside for the operator.",
+            reason=reason,
+        )
 
 
 def _statement(error: Exception) -> str | None:

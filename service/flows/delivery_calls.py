@@ -85,7 +85,10 @@ def prepare(tools: DeliveryTools, lane: Lane, batch: Batch) -> tuple[list[Ready]
     settled: list[Settled] = []
     for permitted in batch.permitted:
         limits = (batch.asked_at, startable_until)
-        made = _prepare_one(tools, action, permitted, seen, limits, now)
+        try:
+            made = _prepare_one(tools, action, permitted, seen, limits, now)
+        except Exception as error:  # noqa: BLE001 - one person's message must not end the lane
+            made = _unpreparable(permitted, error)
         if isinstance(made, Ready):
             ready.append(made)
         else:
@@ -135,6 +138,15 @@ def interpret(tools: DeliveryTools, ready: Ready, reply: Reply, verdicts: DeadVe
         response=response_of(reply),
         dead_token=dead_token,
     )
+
+
+def uninterpretable(ready: Ready, error: Exception) -> Settled:
+    """Return the end of a delivery whose answer nobody foresaw: what it meant is unknown."""
+    permitted = ready.permitted
+    facts = {"detail": f"the answer could not be read: {type(error).__name__}"}
+    step = End(AttemptOutcome.UNKNOWN, DeliveryState.UNKNOWN, "unreadable", facts)
+    attempt = EndedAttempt(permitted.attempt_id, AttemptOutcome.UNKNOWN, error_code="unreadable")
+    return Settled(permitted.delivery, step, permitted.budget_until, attempt)
 
 
 def _read(
@@ -235,6 +247,13 @@ def _unrenderable(permitted: Permitted, error: TemplateError) -> Settled:
     facts = {"detail": error.detail, **error.fields}
     step = End(AttemptOutcome.FAILED, DeliveryState.FAILED, "template", facts)
     attempt = EndedAttempt(permitted.attempt_id, AttemptOutcome.FAILED, error_code="template")
+    return Settled(permitted.delivery, step, permitted.budget_until, attempt)
+
+
+def _unpreparable(permitted: Permitted, error: Exception) -> Settled:
+    facts = {"detail": f"the message could not be made: {type(error).__name__}"}
+    step = End(AttemptOutcome.FAILED, DeliveryState.FAILED, "unpreparable", facts)
+    attempt = EndedAttempt(permitted.attempt_id, AttemptOutcome.FAILED, error_code="unpreparable")
     return Settled(permitted.delivery, step, permitted.budget_until, attempt)
 
 

@@ -212,7 +212,10 @@ class LaneRunner:
         settled = []
         for reply in replies:
             ready = self._flying.pop(reply.key)
-            settled.append(delivery_calls.interpret(self._tools, ready, reply, self._verdicts))
+            try:
+                settled.append(delivery_calls.interpret(self._tools, ready, reply, self._verdicts))
+            except Exception as error:  # noqa: BLE001 - one odd answer must not end the lane
+                settled.append(delivery_calls.uninterpretable(ready, error))
         self._settle(settled)
 
     def _settle(self, settled: Sequence[Settled]) -> None:

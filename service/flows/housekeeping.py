@@ -58,7 +58,7 @@ def _remove_events(session: Session, scope: Scope, now: datetime) -> None:
 
 
 def _remove_fragments(session: Session, scope: Scope, now: datetime) -> None:
-    retention.remove_fragments(session, scope, now=now)
+    retention.remove_fragments(session, scope, now=now, limit=ROWS_AT_ONCE)
 
 
 def _remove_traces(session: Session, scope: Scope, now: datetime) -> None:

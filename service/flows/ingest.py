@@ -18,6 +18,7 @@ from service.flows import refusals
 from service.identity import graph
 from service.identity import rules as namespace_rules
 from service.identity.graph import Placement
+from service.identity.identity_map import ClaimedIdentity
 from service.identity.linking import Claim, NamespaceRules, Order, event_identity
 from service.jobs import wakeup
 from service.journeys import entry
@@ -112,7 +113,7 @@ def _event_items(
     items = []
     for request, event in fresh:
         claim = Claim(
-            event.identities,
+            _with_devices(event),
             Order(min(event.at, request.received_at), event.event_id),
             request.source.id,
             request.source.logout_on,
@@ -123,6 +124,13 @@ def _event_items(
         key = identity.key if identity else event_key(request.source.id, event.event_id)
         items.append(_Item(request, claim, key, identity is not None, event=event))
     return items
+
+
+def _with_devices(event: IncomingEvent) -> tuple[ClaimedIdentity, ...]:
+    """Return the event's identities and its tokens' devices, so that all of them are locked."""
+    named = {each.key for each in event.identities}
+    devices = {token.device.key: token.device for token in event.tokens}
+    return (*event.identities, *(each for key, each in devices.items() if key not in named))
 
 
 def _record_items(

@@ -133,7 +133,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (aware - now).total_seconds()
@@ -226,7 +226,7 @@ def _asked_wait(reply: Reply, now: datetime) -> float | None:
     if sent_at is not None:
         try:
             vendor_now = parsedate_to_datetime(sent_at)
-        except ValueError:
+        except (ValueError, OverflowError):
             vendor_now = now
         now = vendor_now if vendor_now.tzinfo else vendor_now.replace(tzinfo=UTC)
     return parse_retry_after(reply.header("retry-after"), now=now)

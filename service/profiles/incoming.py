@@ -4,7 +4,7 @@ Every inlet (Edge request, streaming ingestion, file) speaks in these values, so
 into the store: ``flows.ingest``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,7 +43,7 @@ class AnnouncedToken:
 
     app_id: str
     platform: str
-    token: str
+    token: str = field(repr=False)
     device: ClaimedIdentity
 
 
@@ -59,8 +59,8 @@ class IncomingEvent:
     event_type: str | None
     at: datetime
     identities: tuple[ClaimedIdentity, ...]
-    xdm: dict[str, Any]
-    data: dict[str, Any] | None = None
+    xdm: dict[str, Any] = field(repr=False)
+    data: dict[str, Any] | None = field(default=None, repr=False)
     tokens: tuple[AnnouncedToken, ...] = ()
     refused: tuple[RefusedIdentity, ...] = ()
 
@@ -83,7 +83,7 @@ class IncomingRequest:
     received_at: datetime
     events: tuple[IncomingEvent, ...] = ()
     records: tuple[IncomingRecord, ...] = ()
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ _RECIPIENTS = SetStatement(
     JOIN profile AS p ON p.sandbox_id = :sandbox_id AND p.id = i.profile_id
     LEFT JOIN identity AS m ON m.sandbox_id = :sandbox_id
         AND m.graph_id = i.graph_id AND m.profile_id = i.profile_id
+        AND (m.id = m.profile_id OR m.parent_id = m.login_id)
     LEFT JOIN push_token AS t ON t.sandbox_id = :sandbox_id AND t.owner_id = m.id
     ORDER BY r.identity_id, t.registered_at DESC, t.id
     """,
@@ -100,7 +101,11 @@ def read_recipients(
     scope: Scope,
     identity_ids: Iterable[UUID],
 ) -> dict[UUID, Recipient]:
-    """Return whom each identity stands for now; one that nobody knows is left out."""
+    """Return whom each identity stands for now; one that nobody knows is left out.
+
+    Tokens of identities that hang on the person by an ambiguous claim only are not the person's:
+    anybody may claim to be anybody.
+    """
     rows = _RECIPIENTS.run(
         session,
         {"sandbox_id": scope.sandbox_id},

@@ -168,6 +168,8 @@ def refusal(source: Source, announced: AnnouncedToken) -> str | None:
     Source: mobile platforms belong on a mobile datastream, ``web`` on a web one, nowhere else.
     """
     taken = WEB_PLATFORMS if source.platform == "web" else MOBILE_PLATFORMS
+    if announced.device.namespace != "ECID":
+        return "tokenNotOnDevice"
     if announced.platform not in taken:
         return "tokenPlatformNotOnDatastream"
     if source.app_ids and announced.app_id not in source.app_ids:

@@ -31,11 +31,15 @@ _REMOVE_EVENTS = SetStatement(
 )
 _REMOVE_FRAGMENTS = SetStatement(
     """
-    DELETE FROM profile_fragment WHERE sandbox_id = :sandbox_id AND valid_to < :before
+    DELETE FROM profile_fragment WHERE sandbox_id = :sandbox_id
+        AND (identity_id, dataset_id, valid_from) IN (
+            SELECT f.identity_id, f.dataset_id, f.valid_from FROM profile_fragment AS f
+            WHERE f.sandbox_id = :sandbox_id AND f.valid_to < :before LIMIT :limit
+        )
     RETURNING identity_id
     """,
     rows={},
-    params={"sandbox_id": INTEGER, "before": MOMENT},
+    params={"sandbox_id": INTEGER, "before": MOMENT, "limit": INTEGER},
     result={"identity_id": KEY},
 )
 
@@ -61,7 +65,7 @@ def remove_events(
     return len(_REMOVE_EVENTS.run(session, params, r=sorted(kept_since.items())))
 
 
-def remove_fragments(session: Session, scope: Scope, *, now: datetime) -> int:
-    """Remove fragment versions that were closed 91 days ago; return how many. Caller commits."""
-    params = {"sandbox_id": scope.sandbox_id, "before": now - FRAGMENT_LIFE}
+def remove_fragments(session: Session, scope: Scope, *, now: datetime, limit: int) -> int:
+    """Remove up to ``limit`` versions closed 91 days ago; return how many. The caller commits."""
+    params = {"sandbox_id": scope.sandbox_id, "before": now - FRAGMENT_LIFE, "limit": limit}
     return len(_REMOVE_FRAGMENTS.run(session, params))

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from service.core.ids import new_key
+from service.web.answers import place_of
 from service.web.context import services
 
 _LOG = structlog.get_logger()
@@ -23,6 +25,7 @@ def configure(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            place_exception,
             hide_secrets,
             structlog.processors.JSONRenderer(default=str),
         ],
@@ -31,6 +34,19 @@ def configure(level: str) -> None:
         ),
         cache_logger_on_first_use=True,
     )
+
+
+def place_exception(
+    _logger: Any,
+    _method: str,
+    event: MutableMapping[str, Any],
+) -> MutableMapping[str, Any]:
+    """Name an exception's type and places, never its message, which may quote what was sent."""
+    if event.pop("exc_info", None):
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception):
+            event.update(place_of(error))
+    return event
 
 
 def hide_secrets(

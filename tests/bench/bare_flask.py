@@ -3,7 +3,7 @@
 import os
 
 from flask import Flask, request
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 from psycopg_pool import ConnectionPool
 
 _URL = os.environ["DATABASE_URL"].replace("postgresql+psycopg://", "postgresql://")
@@ -19,7 +19,7 @@ def application() -> Flask:
         with pool.connection() as connection:
             connection.execute(
                 "INSERT INTO floor (body) VALUES (%s)",
-                (Jsonb(request.get_json()),),
+                (Json(request.get_json()),),
             )
         return {"requestId": request.args["requestId"]}
 

@@ -102,6 +102,9 @@ def _rounds(
             host, int(port), [each.request for each in sents], connections=CONNECTIONS
         )
         assert set(answers.statuses) == {_OK}, f"{name}: {set(answers.statuses)}"
+        print(
+            json.dumps({"round": f"{name}{number}", "per_s": round(answers.per_s)}), file=sys.stderr
+        )
         made.append((sents, answers))
     return made
 
@@ -109,7 +112,7 @@ def _rounds(
 def _floor(server: PostgresServer, deployment: Deployment, world: World) -> float:
     """Return the best median of the bare route over the thread counts."""
     with psycopg.connect(server.url("ingest"), autocommit=True) as connection:
-        connection.execute("CREATE TABLE floor (id bigserial PRIMARY KEY, body jsonb NOT NULL)")
+        connection.execute("CREATE TABLE floor (id bigserial PRIMARY KEY, body json NOT NULL)")
     best = 0.0
     for threads in FLOOR_THREADS:
         with _serving(deployment, "tests.bench.bare_flask:application", threads) as url:

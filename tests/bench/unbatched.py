@@ -5,12 +5,15 @@ from wsgiref.types import WSGIApplication
 
 from service.bootstrap import build_services
 from service.core.clock import Clock
+from service.db.engine import open_engine
 from service.db.session import SessionFactory, unit_of_work
 from service.flows.ingest import ingest
 from service.identity.graph_rows import GraphMovedError
 from service.profiles.incoming import IncomingRequest, Kept
 from service.settings import read_settings
 from service.web.main import build_application
+
+THREADS = 32
 
 
 class EachByItself:
@@ -35,6 +38,8 @@ class EachByItself:
 
 def application() -> WSGIApplication:
     """Return the application of one server process."""
-    services = build_services(read_settings())
-    alone = EachByItself(services.sessions, services.clock)
+    settings = read_settings()
+    services = build_services(settings)
+    sessions = SessionFactory(open_engine(settings.database_url, pool_size=THREADS))
+    alone = EachByItself(sessions, services.clock)
     return build_application(replace(services, committer=alone))  # type: ignore[arg-type]

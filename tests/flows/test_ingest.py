@@ -146,6 +146,30 @@ def test_an_ambiguous_person_never_takes_a_token(store: SessionFactory) -> None:
         assert profile_of(session, ecid(1)) == guess.key
 
 
+def test_whoever_claims_to_be_somebody_is_not_sent_their_messages(store: SessionFactory) -> None:
+    guess = person("ada", AuthenticatedState.AMBIGUOUS)
+    keep(store, request(event(ecid(1), person("ada"), at=1, tokens=(token(ecid(1), "hers"),))))
+    keep(store, request(event(ecid(2), guess, at=2, tokens=(token(ecid(2), "stranger"),))))
+
+    with store.opened() as session:
+        ada = person("ada").key
+        recipient = lookups.read_recipients(session, PROD, [ada])[ada]
+
+    assert [each.token for each in recipient.tokens] == ["hers"]
+
+
+def test_a_token_that_names_a_person_for_a_device_is_refused(store: SessionFactory) -> None:
+    (kept,) = keep(store, request(event(ecid(1), tokens=(token(person("ada"), "T"),))))
+
+    assert kept.refused_tokens == ("tokenNotOnDevice",)
+
+
+def test_a_token_is_in_no_repr() -> None:
+    posted = request(event(ecid(1), tokens=(token(ecid(1), "SECRET"),)), body=b"SECRET")
+
+    assert "SECRET" not in repr(posted)
+
+
 @pytest.mark.parametrize(("platform", "wrong"), [("web", "fcm"), ("mobile", "web")])
 def test_a_token_of_the_wrong_platform_is_refused_and_audited(
     store: SessionFactory,

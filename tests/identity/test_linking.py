@@ -142,6 +142,14 @@ def test_an_ambiguous_claim_links_only_a_device_without_a_person() -> None:
     assert profile(taken, ecid(1)) == person("ada").key
 
 
+def test_in_one_millisecond_a_person_beats_nobody() -> None:
+    announced = claim(ecid(1), event_id="z", logout_on="absent")
+    login = claim(ecid(1), person("ada"), event_id="a", logout_on="absent")
+
+    assert profile(graph_after([announced, login]), ecid(1)) == person("ada").key
+    assert profile(graph_after([login, announced]), ecid(1)) == person("ada").key
+
+
 def test_a_logged_out_identity_ends_the_link() -> None:
     left = person("ada", AuthenticatedState.LOGGED_OUT)
     graph = graph_after([claim(ecid(1), person("ada"), at=1), claim(ecid(1), left, at=2)])

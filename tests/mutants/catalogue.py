@@ -40,8 +40,8 @@ MUTANTS = (
     Mutant(
         "the last to arrive wins a register",
         "service/identity/linking.py",
-        "if statement.order <= node.login.order:",
-        "if statement.order == node.login.order:",
+        "if _precedence(statement.parent, statement.order) <= _precedence(*_content(node.login)):",
+        "if _precedence(statement.parent, statement.order) == _precedence(*_content(node.login)):",
         "tests/identity/test_linking.py::test_the_order_of_arrival_does_not_change_the_people",
     ),
     Mutant(

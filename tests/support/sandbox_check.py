@@ -20,7 +20,6 @@ ACROSS_SANDBOXES = frozenset(
         "find-datastream",
         "find-inlet",
         "claim-stimuli",
-        "claim-deliveries",
         "claim-jobs",
         "doubtful-attempts",
         "oldest-due",
@@ -29,6 +28,7 @@ ACROSS_SANDBOXES = frozenset(
         "check-keys",
     },
 )
+_QUERIES = (sql.Select, sql.Update, sql.Delete)
 _PARAMETER = re.compile(
     r"%\((\w+)\)s(::[A-Za-z]+( WITH(OUT)? TIME ZONE| PRECISION| VARYING)?(\[\])?)?",
 )
@@ -99,11 +99,12 @@ def _is_scoped(table: sql.Table) -> bool:
     insert = table.find_ancestor(sql.Insert)
     if insert is not None and insert.this.find(sql.Table) is table:
         return any(column.name == "sandbox_id" for column in insert.this.find_all(sql.Identifier))
-    owner = table.find_ancestor(sql.Select, sql.Update, sql.Delete)
+    owner = table.find_ancestor(*_QUERIES)
     return owner is not None and any(
         column.name == "sandbox_id" and column.table in {"", table.alias_or_name}
         for condition in _conditions(owner)
         for column in condition.find_all(sql.Column)
+        if column.table or column.find_ancestor(*_QUERIES) is owner
     )
 
 
