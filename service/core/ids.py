@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from uuid_utils import compat
@@ -19,8 +20,11 @@ def first_key_at(moment: datetime) -> UUID:
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
 
 
+@lru_cache(maxsize=16_384)
 def derived_key(*parts: str) -> UUID:
     """Return the key that a fact has by its own content, the same in every process.
+
+    A batch asks for the same keys many times over, so the latest are remembered.
 
     A writer knows it without a look-up, and its primary key is its uniqueness. 122 bits of
     BLAKE2b under a UUIDv8 mark; parts are length-prefixed, so no two lists collide by joining.

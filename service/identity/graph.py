@@ -85,14 +85,20 @@ def place(
     }
     if not identities:
         return Placement({})
-    added = graph_rows.add(session, scope, identities.values(), now)
-    before = graph_rows.locked_graphs(session, scope, sorted_keys(identities))
+    known = graph_rows.locked_graphs(session, scope, sorted_keys(identities))
+    added = {
+        key: Node(key, each.namespace, graph=key, profile=key)
+        for key, each in identities.items()
+        if key not in known
+    }
+    before = {**known, **added}
     written = [each for claim in claims for each in statements(claim, rules)]
     after = resolve(_with_statements(before, written).values(), rules)
     surplus = overflow(after, rules)
     if surplus:
         after = resolve(_without_links(after, surplus).values(), rules)
-    graph_rows.save(session, scope, before, after)
+    graph_rows.save(session, scope, known, after)
+    graph_rows.add(session, scope, [(after[key], identities[key]) for key in added], now=now)
     _record_links(session, scope, before, after, written)
     return Placement(
         nodes=after,

@@ -32,12 +32,15 @@ _PLACE = {
 }
 _ADD = SetStatement(
     """
-    INSERT INTO identity
-        (sandbox_id, id, namespace, value, graph_id, profile_id, had_login, created_at)
-    SELECT :sandbox_id, r.id, r.namespace, r.value, r.id, r.id, false, :now
+    INSERT INTO identity (sandbox_id, id, graph_id, profile_id, parent_id, login_id, login_at,
+        login_event, ambiguous_id, ambiguous_at, ambiguous_event, had_login, namespace, value,
+        created_at)
+    SELECT :sandbox_id, r.id, r.graph_id, r.profile_id, r.parent_id, r.login_id, r.login_at,
+        r.login_event, r.ambiguous_id, r.ambiguous_at, r.ambiguous_event, r.had_login, r.namespace,
+        r.value, :now
     FROM {r} WHERE true ON CONFLICT DO NOTHING RETURNING id
     """,
-    rows={"r": {"id": KEY, "namespace": TEXT, "value": TEXT}},
+    rows={"r": {**_PLACE, "namespace": TEXT, "value": TEXT}},
     params={"sandbox_id": INTEGER, "now": MOMENT},
     result={"id": KEY},
 )
@@ -106,13 +109,24 @@ class GraphMovedError(EdgepostError):
 def add(
     session: Session,
     scope: Scope,
-    identities: Iterable[ClaimedIdentity],
+    placed: Iterable[tuple[Node, ClaimedIdentity]],
+    *,
     now: datetime,
-) -> frozenset[UUID]:
-    """Insert identities in key order, each its own profile, and return the keys of new ones."""
-    rows = sorted((each.key, each.namespace, each.value) for each in identities)
-    added = _ADD.run(session, {"sandbox_id": scope.sandbox_id, "now": now}, r=rows)
-    return frozenset(row.id for row in added)
+) -> None:
+    """Insert new identities in key order, each where it hangs.
+
+    Raises:
+        GraphMovedError: Another transaction added one of them meanwhile.
+    """
+    rows = sorted(
+        ((*_row(node), each.namespace, each.value) for node, each in placed),
+        key=lambda row: row[0],
+    )
+    if not rows:
+        return
+    params = {"sandbox_id": scope.sandbox_id, "now": now}
+    if len(_ADD.run(session, params, r=rows)) < len(rows):
+        raise GraphMovedError("an identity was added while its graph was read")
 
 
 def locked_graphs(session: Session, scope: Scope, keys: Sequence[UUID]) -> dict[UUID, Node]:
@@ -150,8 +164,8 @@ def save(
     before: Mapping[UUID, Node],
     after: Mapping[UUID, Node],
 ) -> None:
-    """Write the nodes that changed; they are locked."""
-    rows = [_row(node) for key, node in after.items() if node != before[key]]
+    """Write the nodes of ``before`` that changed; they are locked."""
+    rows = [_row(node) for key, node in after.items() if key in before and node != before[key]]
     if rows:
         _SAVE.run(session, {"sandbox_id": scope.sandbox_id}, r=rows)
 
