@@ -15,7 +15,8 @@ from service.core.clock import Clock
 from service.settings import Settings
 
 _TURN_S = 0.1
-_DRAIN_S = 10.0
+_DRAIN_S = 8.0
+_THREADS_S = 2.0
 _CONNECTIONS = 1000
 
 
@@ -52,8 +53,9 @@ class Listener:
         while self._is_busy() and clock.monotonic() < deadline:
             self._turn()
         on_stop()
-        self._server.task_dispatcher.shutdown(timeout=_DRAIN_S)
+        # Closed first: a thread that writes to a client that no longer reads would wait for ever.
         wasyncore.close_all(self._server._map)  # noqa: SLF001 - waitress has no public stop
+        self._server.task_dispatcher.shutdown(timeout=_THREADS_S)
 
     def _turn(self) -> None:
         wasyncore.loop(timeout=_TURN_S, map=self._server._map, count=1)  # noqa: SLF001 - as above

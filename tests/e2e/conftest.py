@@ -14,6 +14,16 @@ from sqlalchemy import make_url
 from service.settings import normal_database_url
 from tests.support.deployments import Deployment, deployed
 
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run these tests one after the other: each of them fills the machine by itself."""
+    for item in items:
+        if item.path.parent == _HERE:
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
 
 @pytest.fixture
 def database(postgres_url: str, postgres_template: str) -> Iterator[str]:
