@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -141,7 +140,7 @@ def _action(sink: Sink) -> NewAction:
     return NewAction(
         name="push",
         adapter="fcm",
-        payload={"adb_title": "Your order shipped", "adb_body": "Hello {{ profile.name }}"},
+        payload={"adb_title": "Your order shipped", "adb_body": "Tap to follow the parcel"},
         auth={"type": "serviceAccount", "credentials": json.dumps(sink.service_account())},
         settings={"projectId": _PROJECT, "endpoint": sink.url},
     )
@@ -173,11 +172,11 @@ def _journey(action_id: str) -> dict[str, Any]:
 def _due(services: Services, scope: Scope) -> None:
     """Bring people with tokens into the journey and up to their delivery."""
     origin = source(scope=scope)
-    for start in range(0, DELIVERIES, 500):
+    for _ in range(0, DELIVERIES, 500):
         now = services.clock.now()
         batch = [request(_arrival(), source_=origin, received_at=now) for _ in range(500)]
         with unit_of_work(services.sessions) as session:
-            ingest(session, batch, now=now + timedelta(milliseconds=start))
+            ingest(session, batch, now=now)
     with services.sessions.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
     while advance_journeys.advance(services.sessions, services.clock, limit=500):
@@ -252,7 +251,11 @@ def _bare(sink: Sink) -> float:
 def _body() -> bytes:
     message = {
         "token": f"token-{uuid4().hex}{uuid4().hex}",
-        "data": {"adb_title": "Your order shipped", "adb_body": "Hello ", "_xdm": "x" * 330},
+        "data": {
+            "adb_title": "Your order shipped",
+            "adb_body": "Tap to follow the parcel",
+            "_xdm": "x" * 330,
+        },
         "android": {"priority": "HIGH", "ttl": "1800s"},
     }
     return json.dumps({"message": message}).encode()
@@ -303,7 +306,11 @@ def _rival(sink: Sink, send: Callable[[Any, list[Any], Any], None]) -> float:
     )
     service = messaging._get_messaging_service(app)  # noqa: SLF001 - its URL has no setting
     service._fcm_url = f"{sink.url}/v1/projects/{_PROJECT}/messages:send"  # noqa: SLF001
-    data = {"adb_title": "Your order shipped", "adb_body": "Hello ", "_xdm": "x" * 330}
+    data = {
+        "adb_title": "Your order shipped",
+        "adb_body": "Tap to follow the parcel",
+        "_xdm": "x" * 330,
+    }
     rates = []
     for _ in range(ROUNDS):
         sink.empty()
