@@ -11,6 +11,12 @@ from service.core.json import decode, encode_text
 from service.db import sqlite_functions
 
 _BUSY_MS = 10_000
+_POSTGRES_SETTINGS = (
+    "timezone=UTC",
+    "jit=off",
+    "plan_cache_mode=force_custom_plan",
+    "random_page_cost=1.1",
+)
 
 
 def open_engine(url: str, *, pool_size: int = 8) -> Engine:
@@ -34,7 +40,7 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
         json_serializer=encode_text,
         json_deserializer=decode,
         connect_args={
-            "options": "-c jit=off -c plan_cache_mode=force_custom_plan -c timezone=UTC",
+            "options": " ".join(f"-c {setting}" for setting in _POSTGRES_SETTINGS),
             "connect_timeout": 3,
             "tcp_user_timeout": 5000,
         },

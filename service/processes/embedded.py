@@ -13,6 +13,7 @@ from wsgiref.types import WSGIApplication
 import structlog
 
 from service.bootstrap import Services
+from service.core import memory
 from service.processes import clock as clock_process
 from service.processes.listener import Listener
 from service.processes.wakeups import LocalWakeup
@@ -56,6 +57,7 @@ def run(embedded: Embedded, stopping: Event) -> None:
     )
     working.start()
     ticking.start()
+    memory.settle()
     _LOG.info("embedded_started", port=listener.port)
     embedded.on_ready(listener.port)
     listener.serve(stopping, services.clock, on_stop=services.committer.close)

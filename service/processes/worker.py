@@ -5,6 +5,7 @@ from threading import Event
 import structlog
 
 from service.bootstrap import Services, delivery_tools
+from service.core import memory
 from service.flows import advance_journeys, deliver, evaluate_segments, housekeeping
 from service.processes.lanes import LaneThreads
 from service.processes.pumps import Pump, Pumps
@@ -66,6 +67,7 @@ def run(services: Services, wakeup: LocalWakeup, stopping: Event) -> None:
     """Work until ``stopping`` is set, then finish what is in hand."""
     working = Worker(services, wakeup, stopping)
     working.start()
+    memory.settle()
     stopping.wait()
     wakeup.hint()
     working.join()

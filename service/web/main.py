@@ -3,6 +3,7 @@
 from wsgiref.types import WSGIApplication
 
 from service.bootstrap import Services, build_services
+from service.core import memory
 from service.settings import read_settings
 from service.web import logging
 from service.web.app import create_app
@@ -29,4 +30,6 @@ def application() -> WSGIApplication:
     """
     settings = read_settings()
     logging.configure(settings.log_level)
-    return build_application(build_services(settings))
+    built = build_application(build_services(settings))
+    memory.settle()
+    return built
