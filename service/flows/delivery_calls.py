@@ -32,7 +32,6 @@ from service.outbound.deliveries import DeliveryState, Lane
 from service.outbound.follow_up import (
     Again,
     End,
-    facts_of,
     follow_up,
     jitter,
     timed_out,
@@ -130,7 +129,7 @@ def interpret(tools: DeliveryTools, ready: Ready, reply: Reply, verdicts: DeadVe
             permitted.attempt_id,
             step.attempt,
             status_code=reply.status or None,
-            error_code=str(reply.trouble) if reply.trouble else facts_of(outcome, reply)["rule"],
+            error_code=str(reply.trouble) if reply.trouble else outcome.rule_id,
             elapsed_ms=elapsed_ms,
         ),
         token_id=ready.token_id,

@@ -31,7 +31,7 @@ from service.outbound.permit_life import PermitLife
 from service.outbound.transport import Call, LaneOptions, Reply
 from service.outbound.transport import Lane as OpenLane
 
-SLOTS = 128
+SLOTS = 256
 _RECORD_AFTER_S = 0.05
 _CLAIM_AGAIN_S = 0.05
 _STORE_AGAIN_S = 1.0

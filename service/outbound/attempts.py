@@ -34,15 +34,6 @@ _START = SetStatement(
         "leased_until": MOMENT,
     },
 )
-_LOCK = SetStatement(
-    """
-    SELECT t.id FROM delivery_attempt AS t JOIN {r} ON t.id = r.id
-    WHERE t.sandbox_id = :sandbox_id ORDER BY t.id {lock_t}
-    """,
-    rows={"r": {"id": KEY}},
-    params={"sandbox_id": INTEGER},
-    result={"id": KEY},
-)
 _FINISH = SetStatement(
     """
     UPDATE delivery_attempt SET ended_at = :now, outcome = r.outcome,
@@ -154,12 +145,12 @@ def finish(
     """End a worker's own open attempts; return which were its own and open.
 
     An end that comes after the reaper changes nothing, and what it would cause must not happen. The
-    caller commits.
+    rows need no ordered lock: besides their worker only the reaper takes them, and it passes over
+    rows that are held. The caller commits.
     """
     if not ended:
         return frozenset()
     by_id = {each.attempt_id: each for each in ended}
-    _LOCK.run(session, {"sandbox_id": scope.sandbox_id}, r=[(key,) for key in sorted(by_id)])
     kept = _FINISH.run(
         session,
         {"sandbox_id": scope.sandbox_id, "worker": worker, "now": now},

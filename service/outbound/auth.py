@@ -234,17 +234,17 @@ def authenticate(parts: CallParts, spec: AuthSpec, tokens: ServiceAccountTokens)
             return parts
         case BasicAuth(username, password):
             pair = b64encode(f"{username}:{password.reveal()}".encode()).decode()
-            return replace(parts, headers=(*parts.headers, ("Authorization", f"Basic {pair}")))
+            return parts.with_headers((("Authorization", f"Basic {pair}"),))
         case ApiKeyAuth():
             return _with_key(parts, spec)
         case ServiceAccountAuth():
-            return replace(parts, headers=(*parts.headers, *tokens.header(spec)))
+            return parts.with_headers(tokens.header(spec))
 
 
 def _with_key(parts: CallParts, spec: ApiKeyAuth) -> CallParts:
     value = spec.value.reveal()
     if spec.location is KeyLocation.HEADER:
-        return replace(parts, headers=(*parts.headers, (spec.name, value)))
+        return parts.with_headers(((spec.name, value),))
     mark = "&" if "?" in parts.url else "?"
     query = f"{quote(spec.name, safe='')}={quote(value, safe='')}"
     return replace(parts, url=f"{parts.url}{mark}{query}")

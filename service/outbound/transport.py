@@ -51,6 +51,10 @@ class CallParts:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
 
+    def with_headers(self, more: Headers) -> "CallParts":
+        """Return the same request with headers added."""
+        return CallParts(self.method, self.url, (*self.headers, *more), self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

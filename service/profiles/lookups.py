@@ -31,10 +31,10 @@ _RECIPIENTS = SetStatement(
     FROM {r}
     JOIN identity AS i ON i.sandbox_id = :sandbox_id AND i.id = r.identity_id
     JOIN profile AS p ON p.sandbox_id = :sandbox_id AND p.id = i.profile_id
-    LEFT JOIN identity AS m ON m.sandbox_id = :sandbox_id
+    LEFT JOIN (identity AS m JOIN push_token AS t ON t.owner_id = m.id)
+        ON m.sandbox_id = :sandbox_id AND t.sandbox_id = :sandbox_id
         AND m.graph_id = i.graph_id AND m.profile_id = i.profile_id
         AND (m.id = m.profile_id OR m.parent_id = m.login_id)
-    LEFT JOIN push_token AS t ON t.sandbox_id = :sandbox_id AND t.owner_id = m.id
     ORDER BY r.identity_id, t.registered_at DESC, t.id
     """,
     rows={"r": {"identity_id": KEY}},

@@ -15,7 +15,7 @@ from typing import Any
 from service.core import json
 from service.core.errors import InvalidInputError
 from service.core.json import JsonObject
-from service.outbound.adapters.contract import ActionSpec, MessageContext, tracking, variables
+from service.outbound.adapters.contract import ActionSpec, MessageContext, variables
 from service.outbound.auth import ServiceAccountAuth
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.outcomes import Outcome, classify
@@ -106,9 +106,10 @@ def _android(settings: Mapping[str, Any], life_s: float) -> JsonObject:
 
 def _data(payload: Any, context: MessageContext) -> dict[str, str]:
     """Return the data map; what is null for this person is left out."""
-    rendered = render_json(payload, variables(context))
+    known = variables(context)
+    rendered = render_json(payload, known)
     data = {key: _as_string(value) for key, value in rendered.items() if value is not None}
-    data["_xdm"] = json.encode_text(tracking(context))
+    data["_xdm"] = json.encode_text(known["tracking"])
     size = sum(len(key.encode()) + len(value.encode()) for key, value in data.items())
     if size > _MAX_DATA_BYTES:
         raise TemplateError(f"The data is {size} bytes; FCM takes {_MAX_DATA_BYTES}.", size=size)
