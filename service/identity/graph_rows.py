@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from service.core.errors import EdgepostError
@@ -141,7 +140,7 @@ def locked_graphs(session: Session, scope: Scope, keys: Sequence[UUID]) -> dict[
     return nodes
 
 
-def _node(row: Row[Any]) -> Node:
+def _node(row: Any) -> Node:
     return Node(
         key=row.id,
         namespace=row.namespace,

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from service.core.clock import Clock
@@ -45,7 +44,7 @@ class ClockStatement:
             for dialect, moment in _MOMENTS.items()
         }
 
-    def run(self, session: Session, params: Mapping[str, Any]) -> Row[Any] | None:
+    def run(self, session: Session, params: Mapping[str, Any]) -> Any:
         """Execute once and return the first row, if there is one. The caller commits."""
         rows = self._of[session.get_bind().dialect.name].run(session, params)
         return rows[0] if rows else None

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from service.core.ids import derived_key, new_key, sorted_keys
@@ -266,7 +265,7 @@ def _settle_owners(session: Session, scope: Scope, devices: Sequence[UUID], now:
         _BEGIN_OWNERSHIP.run(session, at, r=begun)
 
 
-def _owner(token: Row[Any]) -> tuple[UUID | None, str]:
+def _owner(token: Any) -> tuple[UUID | None, str]:
     if not token.is_current:
         return None, "replaced"
     if token.login_id is not None:
