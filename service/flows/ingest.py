@@ -82,7 +82,7 @@ def _ingest_sandbox(
     named = frozenset(each.identity_id for each in items if each.is_known)
     touched = merging.lock(session, scope, placement, named, now=now)
     _keep_attributes(session, scope, items, placement, touched, now)
-    push_tokens.register(session, scope, announcements, devices=placement.logins, now=now)
+    push_tokens.register(session, scope, announcements, placement, now=now)
     stored = _keep_events(session, scope, items)
     _qualify_and_enter(session, scope, items, stored, placement, touched, now)
     _keep_opens(session, scope, stored)

@@ -46,12 +46,14 @@ class Placement:
 
     Attributes:
         nodes: Every node of every touched graph, by key.
+        added: Identities that were seen for the first time.
         moved: Nodes known before whose profile changed: key to the profile they left.
         logins: Devices whose login register changed what it says, or that had their first login.
         dropped: Links that were claimed and left out.
     """
 
     nodes: Mapping[UUID, Node]
+    added: frozenset[UUID] = frozenset()
     moved: Mapping[UUID, UUID] = field(default_factory=dict)
     logins: frozenset[UUID] = frozenset()
     dropped: tuple[DroppedLink, ...] = ()
@@ -102,6 +104,7 @@ def place(
     _record_links(session, scope, before, after, written)
     return Placement(
         nodes=after,
+        added=frozenset(added),
         moved={
             key: node.profile
             for key, node in before.items()

@@ -129,11 +129,14 @@ def add(
 
 
 def locked_graphs(session: Session, scope: Scope, keys: Sequence[UUID]) -> dict[UUID, Node]:
-    """Lock whole graphs in key order, then look again: a member that came meanwhile is a move."""
+    """Lock whole graphs in key order, then look again: a member that came meanwhile is a move.
+
+    Where nothing is known nothing is locked; who is added meanwhile is then found by ``add``.
+    """
     wanted = [(key,) for key in keys]
     params = {"sandbox_id": scope.sandbox_id}
     nodes = {row.id: _node(row) for row in _LOCK_GRAPHS.run(session, params, r=wanted)}
-    if session.get_bind().dialect.name != "sqlite":
+    if nodes and session.get_bind().dialect.name != "sqlite":
         members = {row.id for row in _READ_MEMBERS.run(session, params, r=wanted)}
         if members != nodes.keys():
             raise GraphMovedError("a graph moved while it was being locked")

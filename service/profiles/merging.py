@@ -19,6 +19,7 @@ from service.identity.graph import Placement
 from service.profiles.leaves import leaves, merged
 from service.sandboxes.scope import Scope
 
+# ON CONFLICT DO UPDATE locks what is there already, also where its WHERE lets nothing change.
 _ENSURE = SetStatement(
     """
     INSERT INTO profile (sandbox_id, id, attributes, is_test, created_at, updated_at)
@@ -33,13 +34,13 @@ _ENSURE = SetStatement(
 )
 _LOCK = SetStatement(
     """
-    SELECT t.id, t.attributes FROM profile AS t
+    SELECT t.id FROM profile AS t
     WHERE t.sandbox_id = :sandbox_id AND t.id IN (SELECT r.id FROM {r})
     ORDER BY t.id {lock_t}
     """,
     rows={"r": {"id": KEY}},
     params={"sandbox_id": INTEGER},
-    result={"id": KEY, "attributes": JSON_OBJECT},
+    result={"id": KEY},
 )
 _ALIAS = SetStatement(
     """
@@ -113,13 +114,10 @@ def lock(
     params = {"sandbox_id": scope.sandbox_id, "now": now}
     wanted: list[tuple[UUID, dict[str, Any]]] = [(key, {}) for key in sorted_keys(current)]
     began = frozenset(row.id for row in _ENSURE.run(session, params, r=wanted))
-    _LOCK.run(
-        session,
-        {"sandbox_id": scope.sandbox_id},
-        r=[(key,) for key in sorted_keys(current | absorbed)],
-    )
     if absorbed:
-        aliases = [(key, placement.profile_of(key)) for key in sorted_keys(absorbed)]
+        leaving = sorted_keys(absorbed)
+        _LOCK.run(session, {"sandbox_id": scope.sandbox_id}, r=[(key,) for key in leaving])
+        aliases = [(key, placement.profile_of(key)) for key in leaving]
         _ALIAS.run(session, params, r=aliases)
     return TouchedProfiles(current, ((left | joined) - absorbed) | began, absorbed)
 

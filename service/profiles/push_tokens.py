@@ -5,7 +5,8 @@ register, so the owner is the same whatever order events arrive in.
 Source: service/decisions/0003-token-ownership.md; Mobile SDK Messaging, push identifier sync.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,118 +15,15 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.core.ids import derived_key, new_key, sorted_keys
-from service.db.statements import BOOLEAN, INTEGER, KEY, MOMENT, TEXT, SetStatement
+from service.identity.graph import Placement
 from service.identity.linking import Order
+from service.profiles import push_token_rows as rows
 from service.profiles.incoming import AnnouncedToken, Source
 from service.sandboxes.scope import Scope
 
 MOBILE_PLATFORMS = frozenset({"fcm", "apns", "apnsSandbox"})
 WEB_PLATFORMS = frozenset({"web"})
 MAX_TOKEN_LENGTH = 4096
-
-_ANNOUNCE = SetStatement(
-    """
-    INSERT INTO push_token (sandbox_id, id, app_id, platform, token, device_id, announced_at,
-        announced_event, logout_policy, registered_at)
-    SELECT :sandbox_id, r.id, r.app_id, r.platform, r.token, r.device_id, r.at, r.event,
-        r.logout_policy, :now
-    FROM {r} WHERE true
-    ON CONFLICT (sandbox_id, id) DO UPDATE SET device_id = excluded.device_id,
-        announced_at = excluded.announced_at, announced_event = excluded.announced_event,
-        logout_policy = excluded.logout_policy, registered_at = excluded.registered_at,
-        denylisted_at = NULL, denylist_reason = NULL
-    WHERE excluded.announced_at > push_token.announced_at
-        OR (excluded.announced_at = push_token.announced_at
-            AND excluded.announced_event > push_token.announced_event)
-    """,
-    rows={
-        "r": {
-            "id": KEY,
-            "app_id": TEXT,
-            "platform": TEXT,
-            "token": TEXT,
-            "device_id": KEY,
-            "at": MOMENT,
-            "event": TEXT,
-            "logout_policy": TEXT,
-        },
-    },
-    params={"sandbox_id": INTEGER, "now": MOMENT},
-)
-_FILL_SLOTS = SetStatement(
-    """
-    INSERT INTO push_token_slot
-        (sandbox_id, device_id, app_id, platform, announced_at, announced_event)
-    SELECT :sandbox_id, r.device_id, r.app_id, r.platform, r.at, r.event FROM {r} WHERE true
-    ON CONFLICT (sandbox_id, device_id, app_id, platform) DO UPDATE SET
-        announced_at = excluded.announced_at, announced_event = excluded.announced_event
-    WHERE excluded.announced_at > push_token_slot.announced_at
-        OR (excluded.announced_at = push_token_slot.announced_at
-            AND excluded.announced_event > push_token_slot.announced_event)
-    """,
-    rows={
-        "r": {"device_id": KEY, "app_id": TEXT, "platform": TEXT, "at": MOMENT, "event": TEXT},
-    },
-    params={"sandbox_id": INTEGER},
-)
-_OF_DEVICES = SetStatement(
-    """
-    SELECT t.id, t.device_id, t.logout_policy, t.owner_id, i.login_id, i.had_login,
-        t.announced_at = s.announced_at AND t.announced_event = s.announced_event AS is_current
-    FROM push_token AS t
-    JOIN {r} ON t.device_id = r.device_id
-    JOIN push_token_slot AS s ON s.sandbox_id = :sandbox_id AND s.device_id = t.device_id
-        AND s.app_id = t.app_id AND s.platform = t.platform
-    JOIN identity AS i ON i.sandbox_id = :sandbox_id AND i.id = t.device_id
-    WHERE t.sandbox_id = :sandbox_id
-    ORDER BY t.id {lock_t}
-    """,
-    rows={"r": {"device_id": KEY}},
-    params={"sandbox_id": INTEGER},
-    result={
-        "id": KEY,
-        "device_id": KEY,
-        "logout_policy": TEXT,
-        "owner_id": KEY,
-        "login_id": KEY,
-        "had_login": BOOLEAN,
-        "is_current": BOOLEAN,
-    },
-)
-_SET_OWNER = SetStatement(
-    """
-    UPDATE push_token SET owner_id = r.owner_id
-    FROM {r} WHERE push_token.sandbox_id = :sandbox_id AND push_token.id = r.id
-    """,
-    rows={"r": {"id": KEY, "owner_id": KEY}},
-    params={"sandbox_id": INTEGER},
-)
-_END_OWNERSHIP = SetStatement(
-    """
-    UPDATE push_token_owner SET to_at = :now, end_cause = r.cause
-    FROM {r} WHERE push_token_owner.sandbox_id = :sandbox_id
-        AND push_token_owner.token_id = r.token_id AND push_token_owner.to_at IS NULL
-    """,
-    rows={"r": {"token_id": KEY, "cause": TEXT}},
-    params={"sandbox_id": INTEGER, "now": MOMENT},
-)
-_BEGIN_OWNERSHIP = SetStatement(
-    """
-    INSERT INTO push_token_owner (sandbox_id, token_id, from_at, id, identity_id, cause)
-    SELECT :sandbox_id, r.token_id, :now, r.id, r.identity_id, r.cause FROM {r} WHERE true
-    """,
-    rows={"r": {"token_id": KEY, "id": KEY, "identity_id": KEY, "cause": TEXT}},
-    params={"sandbox_id": INTEGER, "now": MOMENT},
-)
-_DENYLIST = SetStatement(
-    """
-    UPDATE push_token SET denylisted_at = :now, denylist_reason = r.reason
-    FROM {r} WHERE push_token.sandbox_id = :sandbox_id AND push_token.id = r.id
-        AND push_token.denylisted_at IS NULL AND push_token.registered_at < r.called_at
-    """,
-    rows={"r": {"id": KEY, "reason": TEXT, "called_at": MOMENT}},
-    params={"sandbox_id": INTEGER, "now": MOMENT},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,19 +82,28 @@ def register(
     session: Session,
     scope: Scope,
     announcements: Sequence[Announcement],
+    placement: Placement,
     *,
-    devices: Iterable[UUID],
     now: datetime,
 ) -> None:
     """Store announced tokens and give every token of the touched devices its owner.
 
-    ``devices`` are those whose login changed; the announcing ones are added. Runs after the graph
-    of the same batch and locks tokens in key order. The caller commits.
+    Touched are the announcing devices and those whose login changed. Runs after the graph of the
+    same batch and locks tokens in key order. The caller commits.
     """
-    if announcements:
-        _announce(session, scope, announcements, now)
+    by_order = sorted(announcements, key=lambda each: each.order)
+    tokens = {each.key: each for each in by_order}
+    if tokens:
+        _fill_slots(session, scope, by_order)
+    first = {each.key for each in _first_ones(tokens, by_order, placement)}
+    added = _add(session, scope, [tokens[key] for key in sorted(first)], placement, now)
+    rest = [tokens[key] for key in sorted(tokens.keys() - added)]
+    if rest:
+        params = {"sandbox_id": scope.sandbox_id, "now": now}
+        rows.ANNOUNCE.run(session, params, r=[_announced_row(each) for each in rest])
+    done = {tokens[key].token.device.key for key in added}
     announcing = (each.token.device.key for each in announcements)
-    touched = sorted_keys([*devices, *announcing])
+    touched = sorted_keys({*placement.logins, *announcing} - done)
     if touched:
         _settle_owners(session, scope, touched, now)
 
@@ -210,30 +117,71 @@ def denylist(
 ) -> None:
     """Mark tokens that a vendor declared gone, unless they were announced again since the call."""
     if dead:
-        rows = sorted((each.token_id, each.reason, each.called_at) for each in dead)
-        _DENYLIST.run(session, {"sandbox_id": scope.sandbox_id, "now": now}, r=rows)
+        sent = sorted((each.token_id, each.reason, each.called_at) for each in dead)
+        rows.DENYLIST.run(session, {"sandbox_id": scope.sandbox_id, "now": now}, r=sent)
 
 
-def _announce(
+def _fill_slots(session: Session, scope: Scope, by_order: Sequence[Announcement]) -> None:
+    slots = {each.slot: each.order for each in by_order}
+    filled = [(*slot, slots[slot].at, slots[slot].event_id) for slot in sorted(slots)]
+    rows.FILL_SLOTS.run(session, {"sandbox_id": scope.sandbox_id}, r=filled)
+
+
+def _first_ones(
+    tokens: Mapping[UUID, Announcement],
+    by_order: Sequence[Announcement],
+    placement: Placement,
+) -> list[Announcement]:
+    """Return the only announcements of devices that nobody has seen before.
+
+    Such a device has no other token, so the owner of this one is known before it is written, if
+    the token is new too.
+    """
+    of_device = Counter(each.token.device.key for each in by_order)
+    of_token = Counter(each.key for each in by_order)
+    return [
+        each
+        for key, each in tokens.items()
+        if each.token.device.key in placement.added
+        and of_device[each.token.device.key] == of_token[key] == 1
+    ]
+
+
+def _add(
     session: Session,
     scope: Scope,
-    announcements: Sequence[Announcement],
+    first: Sequence[Announcement],
+    placement: Placement,
     now: datetime,
-) -> None:
-    params = {"sandbox_id": scope.sandbox_id}
-    by_order = sorted(announcements, key=lambda each: each.order)
-    tokens = {each.key: each for each in by_order}
-    slots = {each.slot: each.order for each in by_order}
-    rows = [_announced_row(key, tokens[key]) for key in sorted(tokens)]
-    _ANNOUNCE.run(session, {**params, "now": now}, r=rows)
-    filled = [(*slot, slots[slot].at, slots[slot].event_id) for slot in sorted(slots)]
-    _FILL_SLOTS.run(session, params, r=filled)
+) -> set[UUID]:
+    """Write first tokens with their owners; return those that were new indeed."""
+    if not first:
+        return set()
+    owners = {each.key: _first_owner(each, placement) for each in first}
+    params = {"sandbox_id": scope.sandbox_id, "now": now}
+    sent = [(*_announced_row(each), owners[each.key][0]) for each in first]
+    added = {row.id for row in rows.ADD.run(session, params, r=sent)}
+    begun = [
+        (key, new_key(), owner, cause)
+        for key, (owner, cause) in owners.items()
+        if key in added and owner is not None
+    ]
+    if begun:
+        rows.BEGIN_OWNERSHIP.run(session, params, r=begun)
+    return added
 
 
-def _announced_row(key: UUID, each: Announcement) -> tuple[Any, ...]:
+def _first_owner(each: Announcement, placement: Placement) -> tuple[UUID | None, str]:
+    device = placement.nodes[each.token.device.key]
+    return _owner_by_login(
+        device.key, device.login.parent, each.logout_policy, had_login=device.had_login
+    )
+
+
+def _announced_row(each: Announcement) -> tuple[Any, ...]:
     token = each.token
     return (
-        key,
+        each.key,
         token.app_id,
         token.platform,
         token.token,
@@ -246,7 +194,7 @@ def _announced_row(key: UUID, each: Announcement) -> tuple[Any, ...]:
 
 def _settle_owners(session: Session, scope: Scope, devices: Sequence[UUID], now: datetime) -> None:
     params = {"sandbox_id": scope.sandbox_id}
-    tokens = _OF_DEVICES.run(session, params, r=[(device,) for device in devices])
+    tokens = rows.OF_DEVICES.run(session, params, r=[(device,) for device in devices])
     changes = [
         (token, owner, cause)
         for token in tokens
@@ -255,21 +203,29 @@ def _settle_owners(session: Session, scope: Scope, devices: Sequence[UUID], now:
     ]
     if not changes:
         return
-    _SET_OWNER.run(session, params, r=[(token.id, owner) for token, owner, _ in changes])
+    rows.SET_OWNER.run(session, params, r=[(token.id, owner) for token, owner, _ in changes])
     at = {"sandbox_id": scope.sandbox_id, "now": now}
     ended = [(token.id, cause) for token, _, cause in changes if token.owner_id is not None]
     if ended:
-        _END_OWNERSHIP.run(session, at, r=ended)
+        rows.END_OWNERSHIP.run(session, at, r=ended)
     begun = [(token.id, new_key(), owner, cause) for token, owner, cause in changes if owner]
     if begun:
-        _BEGIN_OWNERSHIP.run(session, at, r=begun)
+        rows.BEGIN_OWNERSHIP.run(session, at, r=begun)
 
 
 def _owner(token: Any) -> tuple[UUID | None, str]:
     if not token.is_current:
         return None, "replaced"
-    if token.login_id is not None:
-        return token.login_id, "login"
-    if token.had_login and token.logout_policy == "detach":
+    return _owner_by_login(
+        token.device_id, token.login_id, token.logout_policy, had_login=token.had_login
+    )
+
+
+def _owner_by_login(
+    device: UUID, login: UUID | None, logout_policy: str, *, had_login: bool
+) -> tuple[UUID | None, str]:
+    if login is not None:
+        return login, "login"
+    if had_login and logout_policy == "detach":
         return None, "logout"
-    return token.device_id, "logout" if token.had_login else "announced"
+    return device, "logout" if had_login else "announced"

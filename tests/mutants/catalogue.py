@@ -47,13 +47,13 @@ MUTANTS = (
     Mutant(
         "a logout leaves the token with the device",
         "service/profiles/push_tokens.py",
-        'if token.had_login and token.logout_policy == "detach":',
-        'if token.had_login and token.logout_policy == "detached":',
+        'if had_login and logout_policy == "detach":',
+        'if had_login and logout_policy == "detached":',
         "tests/flows/test_ingest.py::test_a_login_takes_the_token_and_a_logout_detaches_it",
     ),
     Mutant(
         "a statement sees other sandboxes",
-        "service/profiles/push_tokens.py",
+        "service/profiles/push_token_rows.py",
         "    WHERE t.sandbox_id = :sandbox_id\n    ORDER BY t.id {lock_t}\n",
         "    ORDER BY t.id {lock_t}\n",
         "tests/flows/test_ingest.py::test_sandboxes_in_one_batch_stay_apart",
@@ -105,8 +105,8 @@ MUTANTS = (
     Mutant(
         "a token need not be the person's own",
         "service/profiles/lookups.py",
-        "AND t.owner_id = m.id",
-        "AND t.owner_id IS NOT NULL",
+        "AS t ON t.owner_id = m.id)",
+        "AS t ON t.owner_id IS NOT NULL)",
         "tests/flows/test_deliver.py"
         "::test_a_token_that_went_to_another_person_after_the_claim_is_not_called",
     ),
