@@ -12,6 +12,7 @@ from mobile_stub.scenarios import APP_ID, CART_ADD
 
 CAP_CALLS = 12
 CAP_PERIOD_MS = 60_000
+CAP_NAME = "Both vendors"
 SEGMENT_RULE = (
     'consents.marketing.push.val = "y" and CHAIN(xEvent, timestamp, '
     f'[C0: WHAT(eventType = "{CART_ADD}") WHEN(<= 24 hours before now)])'
@@ -144,6 +145,7 @@ def make_cap(admin: Admin, vendors: Vendors) -> str:
     """Deploy one cap over everything on the vendors' host; return its ``uid``."""
     rating = {"maxCallsCount": CAP_CALLS, "periodInMs": CAP_PERIOD_MS}
     document = {
+        "name": CAP_NAME,
         "url": f"{vendors.url}/*",
         "methods": ["POST"],
         "orgId": _ORG,

@@ -31,10 +31,12 @@ class Explanation:
     Attributes:
         cap: The id of the endpoint config that explain names, if it names one.
         text: The reason of the gate that stayed shut, and the rate it saw.
+        cap_name: What people call that config.
     """
 
     cap: str | None
     text: tuple[str, str]
+    cap_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

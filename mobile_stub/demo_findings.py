@@ -26,13 +26,15 @@ def gather(
     ledger = admin.get("/ledger", journeyId=world.journey)
     books = ledger["journeys"]
     printed, trouble = _check_by_command(backstage)
+    configs = admin.post("/journey/orchestration/list/endpointConfigs")["results"]
+    names = {each["uid"]: each.get("name", "") for each in configs}
     return Findings(
         cap=(world.cap, CAP_CALLS),
         persons=persons,
         memories={each.person.crm_id: each.memory() for each in players},
         received=_received(vendors),
         deliveries=deliveries(admin, world, ids),
-        explained={each: _explained(admin, world, each) for each in ids},
+        explained={each: _explained(admin, world, each, names) for each in ids},
         people=_sum(each["people"] for each in books),
         messages=_sum(node["deliveries"] for each in books for node in each["nodes"]),
         ledger_check=printed,
@@ -69,7 +71,7 @@ def show(found: Findings, story: Story) -> None:
         "Why not? Explain says",
         ("person", "reason", "rate", "endpoint config"),
         [
-            (each.first_name, *why.text, why.cap or "none is named")
+            (each.first_name, *why.text, f"{why.cap_name}\n{why.cap or 'none is named'}".lstrip())
             for each in found.persons
             if not found.memories[each.crm_id].shown and (why := found.explained[each.crm_id])
         ],
@@ -124,7 +126,9 @@ def _check_by_command(backstage: Backstage) -> tuple[str, list[str]]:
         return "", [str(error)]
 
 
-def _explained(admin: Admin, world: World, crm_id: str) -> Explanation:
+def _explained(
+    admin: Admin, world: World, crm_id: str, config_names: Mapping[str, str]
+) -> Explanation:
     """Return the cap gate of a person's way through the journey, as explain tells it."""
     path = f"/journeys/{world.journey}/explain"
     answer = admin.get(path, entityId=crm_id, entityIdNS="CRMID")
@@ -132,5 +136,6 @@ def _explained(admin: Admin, world: World, crm_id: str) -> Explanation:
         if (line["gate"], line["basis"], line["passed"]) == ("cap", "recorded", False):
             seen = line["seen"]
             rate = f"{seen['maxCallsCount']} in {seen['periodInMs']} ms"
-            return Explanation(seen["configId"], (line["reason"], rate))
+            cap = seen["configId"]
+            return Explanation(cap, (line["reason"], rate), config_names.get(cap, ""))
     return Explanation(None, ("-", "-"))

@@ -11,6 +11,16 @@ from service.db.session import unit_of_work
 from service.sandboxes import registry
 
 _CLOCK = SystemClock()
+_LONGEST_NAME = 128
+
+
+def _readable_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    """Return a name that a list can show on one line."""
+    if not name.strip() or not name.isprintable():
+        raise click.BadParameter("say who will use it, in characters that can be seen.")
+    if len(name) > _LONGEST_NAME:
+        raise click.BadParameter(f"it is longer than {_LONGEST_NAME} characters.")
+    return name.strip()
 
 
 @click.group(name="credentials")
@@ -19,7 +29,7 @@ def credentials_group() -> None:
 
 
 @credentials_group.command("create")
-@click.option("--name", required=True, help="Who will use it.")
+@click.option("--name", required=True, callback=_readable_name, help="Who will use it.")
 @click.option(
     "--scope",
     "scopes",

@@ -3,7 +3,6 @@
 from service.cli.store import opened_store
 from service.core.errors import EdgepostError
 from service.core.secret import Keyring
-from service.db.migrations import is_current
 from service.db.session import unit_of_work
 from service.flows import rotate_secrets
 from service.settings import Settings, read_settings
@@ -25,6 +24,4 @@ def platform_settings() -> Settings:
 def refuse_unready(settings: Settings) -> None:
     """End at once, by name, when the store cannot serve this code or these keys."""
     with opened_store(settings) as sessions, unit_of_work(sessions) as session:
-        if not is_current(session.connection()):
-            raise EdgepostError("The store lacks migrations: run `edgepost migrate` first.")
         rotate_secrets.check_keys(session, Keyring.of(settings.secret_keys))

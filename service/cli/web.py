@@ -7,6 +7,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from service.cli.platform import platform_settings, refuse_unready
+from service.cli.ports import refuse_taken_port
 
 # A router in front keeps connections for 90 s; the server must not close them first.
 _KEEP_ALIVE_MS = 100_000
@@ -16,6 +17,7 @@ _KEEP_ALIVE_MS = 100_000
 def web() -> None:
     """Answer HTTP on PORT, with WEB_CONCURRENCY server processes."""
     settings = platform_settings()
+    refuse_taken_port(settings.host, settings.port, "PORT")
     refuse_unready(settings)
     Granian(
         "service.web.main:application",

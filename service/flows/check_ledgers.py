@@ -114,7 +114,8 @@ def lines(ledgers: Iterable[SandboxLedger]) -> Iterator[str]:
     """Yield what ``edgepost ledger check`` prints: each identity, and each difference below it."""
     for ledger in ledgers:
         verdict = "balanced" if ledger.is_balanced else "NOT BALANCED"
-        yield f"{ledger.scope.sandbox}: {len(ledger.versions)} journey versions, {verdict}"
+        versions = "version" if len(ledger.versions) == 1 else "versions"
+        yield f"{ledger.scope.sandbox}: {len(ledger.versions)} journey {versions}, {verdict}"
         for version in ledger.versions:
             yield f"  {version.title}"
             yield f"    people: {_sum(version.people.amounts)}"

@@ -115,3 +115,12 @@ def test_a_setting_that_is_missing_is_named_without_a_trace() -> None:
     assert result.exit_code == 1
     assert "EDGEPOST_SECRET_KEYS" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 129])
+def test_a_client_without_a_readable_name_is_refused(operator: Operator, name: str) -> None:
+    refused = operator.run("credentials", "create", "--name", name)
+
+    assert refused.exit_code == 2
+    assert "Invalid value for '--name'" in refused.output
+    assert operator.run("credentials", "list").output == ""

@@ -36,6 +36,7 @@ def test_the_demo_finds_everything_as_it_should_be(tmp_path: Path) -> None:
     lines = done.stdout.strip().splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line.split()[0] for line in lines[-CLAIMS - 1 : -1]] == ["ok"] * CLAIMS
+    assert "Both vendors" in done.stdout
     assert re.fullmatch(r"20 people entered = 12 sent \+ 8 capped, in [0-9.]+ s\.", lines[-1])
 
 

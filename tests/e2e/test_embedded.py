@@ -1,8 +1,10 @@
 """The embedded service stops without losing an answer, and starts where it ended."""
 
 import random
+import re
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from mobile_stub import sdk
 from mobile_stub.device import new_token
 from tests.e2e import worlds
 from tests.e2e.fleet import Fleet, RememberingPhone, phones_at
+from tests.e2e.patience import eventually
 from tests.e2e.phone_books import assert_kept
 from tests.e2e.ports import lasting_port
 from tests.support.deployments import Deployment, Web, deployed
@@ -102,3 +105,31 @@ def test_the_processes_of_several_refuse_a_file_and_name_the_command_that_takes_
     assert set(codes.values()) == {1}
     for number, name in enumerate(started):
         assert "edgepost run" in (tmp_path / f"{name}-{number}.log").read_text()
+
+
+def test_the_command_that_is_printed_works_as_it_is_printed(
+    embedded: Deployment, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my data"
+    embedded.start("run", "--folder", str(folder), "--port", "0")
+    log = tmp_path / "run-0.log"
+    (printed,) = eventually(
+        lambda: re.findall(r"^access: (.+)\n", log.read_text(), re.MULTILINE),
+        within_s=STOP_WITHIN_S,
+        what="the command",
+    )
+
+    done = subprocess.run(
+        ["sh", "-c", printed],
+        env=embedded.environment,
+        capture_output=True,
+        text=True,
+        timeout=STOP_WITHIN_S,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [
+        "client_id",
+        "client_secret",
+    ]

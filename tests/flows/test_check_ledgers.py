@@ -31,7 +31,7 @@ def test_ledgers_that_balance_say_so_with_their_sums(store: SessionFactory) -> N
 
     assert ledger.is_balanced
     assert list(lines([ledger])) == [
-        "prod: 1 journey versions, balanced",
+        "prod: 1 journey version, balanced",
         "  Welcome v1",
         "    people: entered 3 = 3 inside + 0 finished + 0 exited + 0 stopped + 0 failed",
         (
@@ -57,7 +57,7 @@ def test_a_delivery_that_is_miscounted_is_named(store: SessionFactory, scope: Sc
         "DIFFERS: sent: ledger 1, rows 2",
         "DIFFERS: capped: ledger 1, rows 0",
     ]
-    assert "prod: 1 journey versions, NOT BALANCED" in list(lines([ledger]))
+    assert "prod: 1 journey version, NOT BALANCED" in list(lines([ledger]))
 
 
 def test_somebody_whom_the_ledger_does_not_know_is_found(

@@ -1,30 +1,62 @@
 """A file of streamed messages, one per line; a bare XDM entity is put into an envelope."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
+
+import msgspec
 
 _ENVELOPE = (
     b'{"header":{"schemaRef":{"id":"https://ns.adobe.com/xdm/context/profile"}},'
     b'"body":{"xdmMeta":{"schemaRef":{"id":"https://ns.adobe.com/xdm/context/profile"}},'
     b'"xdmEntity":%s}}'
 )
-_MESSAGE_MARK = b'"xdmEntity"'
+_OF_MESSAGES = frozenset({"header", "body"})
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OBJECTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def read_lines(
-    lines: Iterable[bytes],
-    at_once: int,
-) -> Iterator[tuple[int, int, list[bytes]]]:
-    """Yield pieces of at most ``at_once`` messages: number of the first line, bytes, messages."""
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """A line that is not blank: a message, or what is wrong with it.
+
+    Attributes:
+        number: Counted from 1, blank lines too.
+        message: ``None`` when the line is no JSON object.
+    """
+
+    number: int
+    message: bytes | None = field(repr=False)
+    problem: str = ""
+
+
+def read_lines(lines: Iterable[bytes], at_once: int) -> Iterator[tuple[int, list[FileLine]]]:
+    """Yield pieces of at most ``at_once`` lines: their bytes, and those that are not blank."""
     numbered = enumerate(lines, start=1)
     while piece := list(islice(numbered, at_once)):
         yield (
-            piece[0][0],
             sum(len(line) for _, line in piece),
-            [_message(line) for _, line in piece],
+            [_read(number, text) for number, line in piece if (text := _text(number, line))],
         )
 
 
-def _message(line: bytes) -> bytes:
-    stripped = line.strip()
-    return stripped if _MESSAGE_MARK in stripped else _ENVELOPE % stripped
+def _text(number: int, line: bytes) -> bytes:
+    return (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).strip()
+
+
+def _read(number: int, text: bytes) -> FileLine:
+    if b"\x00" in text:
+        return FileLine(number, None, f"holds a NUL character (byte {text.index(0)})")
+    try:
+        text.decode()
+        document = _OBJECTS.decode(text)
+    except UnicodeDecodeError as error:
+        return FileLine(number, None, f"is not UTF-8 (byte {error.start})")
+    except msgspec.ValidationError as error:
+        return FileLine(number, None, f"is not a JSON object: {error}")
+    except msgspec.DecodeError as error:
+        return FileLine(number, None, f"is not JSON: {error}")
+    except RecursionError:
+        return FileLine(number, None, "is nested too deeply")
+    is_message = not _OF_MESSAGES.isdisjoint(document)
+    return FileLine(number, text if is_message else _ENVELOPE % text)
