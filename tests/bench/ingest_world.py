@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from service.core.ids import minted_event_id
 from service.core.json import encode
 from tests.bench.load import post
 from tests.support.admin_client import AdminClient
 
+ORIGIN = "https://www.example.com"
 APP_ID = "com.example.shop"
 SEGMENTS = {
     "viewed a page today": "CHAIN(xEvent, timestamp, [C0: WHAT(eventType = "
@@ -21,27 +23,31 @@ ENTRY = "added to a cart"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ids that a run needs."""
+    """The ids that a run needs; a datastream for each kind of client."""
 
-    datastream: str
+    datastreams: dict[str, str]
     segments: dict[str, str]
     journey: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request and what must be found of it when it was acknowledged."""
+    """One request and what must be found of it when it was acknowledged.
+
+    A page announces no ``token`` and leaves its ECID to the server.
+    """
 
     event_id: str
-    ecid: str
-    crm_id: str
-    token: str
+    token: str | None
     request: bytes
 
 
 def prepare(admin: AdminClient) -> World:
-    """Create a mobile datastream, three streaming segments and a live journey."""
-    datastream = admin.post("/datastreams", {"name": "bench", "platform": "mobile"})["id"]
+    """Create two datastreams, three streaming segments and a live journey."""
+    datastreams = {
+        client: str(admin.post("/datastreams", {"name": client, "platform": client})["id"])
+        for client in CLIENTS
+    }
     segments = {
         name: admin.post(
             "/data/core/ups/segment/definitions",
@@ -56,15 +62,16 @@ def prepare(admin: AdminClient) -> World:
     }
     journey = admin.post("/journeys", _journey(segments[ENTRY]))["id"]
     admin.post(f"/journeys/{journey}/publish")
-    return World(datastream, segments, journey)
+    return World(datastreams, segments, journey)
 
 
-def requests_to(url: str, datastream: str, count: int, run: str) -> list[Sent]:
+def requests_to(url: str, world: World, client: str, count: int, run: str) -> list[Sent]:
     """Return ``count`` requests, each of a device never seen before."""
-    return [_sent(url, datastream, f"{run}-{number}") for number in range(count)]
+    datastream, made = world.datastreams[client], _MAKERS[client]
+    return [made(url, datastream, f"{run}-{number}") for number in range(count)]
 
 
-def _sent(url: str, datastream: str, name: str) -> Sent:
+def _of_phone(url: str, datastream: str, name: str) -> Sent:
     event_id, token = str(uuid4()), f"token-{name}-{uuid4().hex}"
     ecid = f"{uuid4().int % 10**38:038d}"
     crm_id = f"C-{name}"
@@ -107,7 +114,44 @@ def _sent(url: str, datastream: str, name: str) -> Sent:
         ],
     }
     target = f"{url}/ee/v1/interact?configId={datastream}&requestId={uuid4()}"
-    return Sent(event_id, ecid, crm_id, token, post(target, encode(body)))
+    return Sent(event_id, token, post(target, encode(body)))
+
+
+def _of_page(url: str, datastream: str, name: str) -> Sent:
+    """Return what the Web SDK sends for a visitor without cookies who is logged in."""
+    request_id = str(uuid4())
+    person = {"id": f"C-{name}", "authenticatedState": "authenticated", "primary": True}
+    body = {
+        "meta": {"state": {"domain": "example.com", "cookiesEnabled": True}},
+        "query": {"identity": {"fetch": ["ECID"]}},
+        "events": [
+            {
+                "xdm": {
+                    "eventType": "commerce.productListAdds",
+                    "timestamp": datetime.now(UTC).isoformat(),
+                    "web": {
+                        "webPageDetails": {"URL": "https://www.example.com/cart"},
+                        "webReferrer": {"URL": ""},
+                    },
+                    "device": {"screenHeight": 1080, "screenWidth": 1920},
+                    "environment": {"type": "browser"},
+                    "implementationDetails": {
+                        "name": "https://ns.adobe.com/experience/alloy",
+                        "version": "2.29.0",
+                        "environment": "browser",
+                    },
+                    "identityMap": {"CRMID": [person]},
+                },
+            },
+        ],
+    }
+    target = f"{url}/ee/v1/interact?configId={datastream}&requestId={request_id}"
+    sent = post(target, encode(body), content_type="text/plain; charset=UTF-8", origin=ORIGIN)
+    return Sent(minted_event_id(UUID(datastream), request_id, 0), None, sent)
+
+
+_MAKERS = {"mobile": _of_phone, "web": _of_page}
+CLIENTS = tuple(_MAKERS)
 
 
 def _journey(segment_id: str) -> dict[str, object]:

@@ -84,15 +84,19 @@ class _Connection(asyncio.Protocol):
         self._transport.write(run.requests[self._index])
 
 
-def post(url: str, body: bytes, *, content_type: str = "application/json") -> bytes:
+def post(
+    url: str, body: bytes, *, content_type: str = "application/json", origin: str | None = None
+) -> bytes:
     """Return the bytes of one request."""
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     head = (
         f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n"
     )
-    return head.encode() + body
+    if origin is not None:
+        head += f"Origin: {origin}\r\n"
+    return f"{head}\r\n".encode() + body
 
 
 def send_all(
