@@ -8,7 +8,7 @@ PORT ?= 8080
 ONLY ?= all
 WORKERS ?= 2
 
-.PHONY: help demo run test check fmt bench mutants clean
+.PHONY: help demo run test browser check fmt bench mutants clean
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,11 @@ demo: $(RUNTIME) ## Play the whole story: phones, segment, journey, vendors, cap
 run: $(RUNTIME) ## Start the embedded service and leave it running
 	$(BIN)/edgepost run --port $(PORT)
 
-test: check ## Run every check and every test
+test: check browser ## Run every check and every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+browser: $(DEV) ## Bring what the browser tests need: Chromium and the Web SDK
+	$(BIN)/python -m tests.browser
 
 check: $(DEV) ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
@@ -50,4 +53,4 @@ mutants: $(DEV) ## Show that ten hand-picked mutations each fail a test
 	$(BIN)/python -m tests.mutants
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
