@@ -1,4 +1,4 @@
-"""A phone, the vendors, or the whole demo: ``python -m mobile_stub COMMAND``.
+"""A phone, a load of phones, the vendors, or the whole demo: ``python -m mobile_stub COMMAND``.
 
 Each command of the phone prints one JSON line. A phone that cannot reach the service tries again
 for ever, as phones do; end it with Ctrl-C: its queue is in the device file, and the next command
@@ -8,6 +8,7 @@ sends it first.
 import argparse
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,13 +19,15 @@ from urllib.parse import quote
 import requests
 from rich.console import Console
 
-from mobile_stub import demo, sdk, tracking
+from mobile_stub import consents, demo, live_activities, load_report, sdk, tracking
 from mobile_stub import device as devices
 from mobile_stub.answers import AnswerError
 from mobile_stub.device import Device, Hit, Kind, Platform
 from mobile_stub.edge_client import Edge, Phone
 from mobile_stub.gateway import GatewaySettings, run
 from mobile_stub.gateway_faults import ScriptError, parse_script
+from mobile_stub.load import Plan
+from mobile_stub.load_clients import ClientName
 
 _GATEWAY_TIMEOUT_S = 5
 
@@ -36,8 +39,8 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0: done. 1: the service refused the hit, its answer could not be read, or the demo found
-    something that is not as it should be. 2: bad usage.
+    0: done. 1: the service refused the hit, its answer could not be read, a request of a load got
+    no 2xx, or the demo found something that is not as it should be. 2: bad usage.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _gateway(options)
         if options.command == "demo":
             return demo.main(options.folder, options.seed, Console(highlight=False))
+        if options.command == "load":
+            return load_report.main(_plan(options), Console(highlight=False))
         return _phone(options)
     except (UsageError, ScriptError) as error:
         print(error, file=sys.stderr)
@@ -70,12 +75,24 @@ def _gateway(options: argparse.Namespace) -> int:
     return 0
 
 
+def _plan(options: argparse.Namespace) -> Plan:
+    return Plan(
+        url=options.url,
+        datastream=options.datastream,
+        client=ClientName(options.client),
+        devices=options.devices,
+        rate=options.rate,
+        duration_s=options.duration,
+        seed=options.seed,
+    )
+
+
 def _phone(options: argparse.Namespace) -> int:
     device, hit = _act(options, _device(options), datetime.now(UTC))
     devices.save(device, options.device)
     phone = Phone(device, Edge(options.service, options.datastream))
     try:
-        while phone.device.queue:
+        while phone.device.queue and not phone.is_held:
             phone.step()
             devices.save(phone.device, options.device)
     finally:
@@ -88,12 +105,14 @@ def _phone(options: argparse.Namespace) -> int:
                 "ecid": phone.device.ecid,
                 "queued": hit.id if hit else None,
                 "acknowledged": phone.acknowledged,
+                "held": len(phone.device.queue),
                 "status": last.status if last else None,
                 "answer": last.body.decode(errors="replace") if last else None,
             }
         )
     )
-    return 0 if hit is None or hit.id in phone.acknowledged else 1
+    is_done = hit is None or hit.id in phone.acknowledged or phone.is_held
+    return 0 if is_done else 1
 
 
 def _act(options: argparse.Namespace, device: Device, now: datetime) -> tuple[Device, Hit | None]:
@@ -110,7 +129,9 @@ def _act(options: argparse.Namespace, device: Device, now: datetime) -> tuple[De
         case "logout":
             return sdk.logout(device, options.namespace), None
         case "reset":
-            return sdk.reset_identities(device), None
+            return live_activities.reset_identities(device, now)
+        case "consent":
+            return consents.collect(consents.with_default(device), options.collect, now)
         case _:
             return tracking.opened(device, _newest_push(options, device), now)
 
@@ -167,10 +188,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     gateway.add_argument("--keep", type=int, help="remember only the last N requests")
     gateway.add_argument("--bare", action="store_true", help="answer and count only")
+    _add_load(commands)
     story = commands.add_parser("demo", help="play the whole story and check how it ends")
     story.add_argument("--folder", type=Path, default=demo.FOLDER, help="emptied at the beginning")
     story.add_argument("--seed", default="1", help="fixes the people, their ids and tokens")
     return parser
+
+
+def _add_load(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    load = commands.add_parser("load", help="many devices at a rate; ends by itself")
+    load.add_argument("--url", required=True, help="URL in place of https://edge.domain")
+    load.add_argument("--datastream", required=True, help="datastream id")
+    load.add_argument("--devices", type=_count, default=100)
+    load.add_argument("--rate", type=_amount, default=50.0, help="requests per second, in all")
+    load.add_argument("--duration", type=_amount, default=30.0, help="seconds")
+    load.add_argument("--client", choices=list(ClientName), default=ClientName.ANDROID)
+    load.add_argument("--seed", default="1", help="fixes the devices, their ids and tokens")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _amount(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("more than 0")
+    return number
 
 
 def _add_phone_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -195,6 +242,8 @@ def _add_phone_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     logout = commands.add_parser("logout", parents=[phone], help="no request: later events tell")
     for command in (login, logout):
         command.add_argument("--namespace", default="CRMID")
+    consent = commands.add_parser("consent", parents=[phone], help="may data be collected?")
+    consent.add_argument("--collect", required=True, help="y, n, or p to wait")
     commands.add_parser("reset", parents=[phone], help="forget all identities; new ECID")
     opened = commands.add_parser("open", parents=[phone], help="report the newest push as opened")
     opened.add_argument("--gateway", required=True, help="URL of the stub gateway")

@@ -114,8 +114,19 @@ def _check_types(envelope: dict[str, Any]) -> None:
         report = problem.get("report")
         if report is not None and not isinstance(report, dict):
             raise AnswerError("report is not an object")
-        _check(report or {}, _REPORT_TYPES)
-        _check((report or {}).get("cause") or {}, {"message": str, "code": int})
+        _check_report(report or {})
+
+
+def _check_report(report: dict[str, Any]) -> None:
+    _check(report, _REPORT_TYPES)
+    reasons = report.get("errors")
+    is_text = isinstance(reasons, list) and all(isinstance(each, str) for each in reasons)
+    if reasons is not None and not is_text:
+        raise AnswerError("report.errors is not an array of strings")
+    cause = report.get("cause")
+    if cause is not None and not isinstance(cause, dict):
+        raise AnswerError("report.cause is not an object")
+    _check(cause or {}, {"message": str, "code": int})
 
 
 def _check(value: dict[str, Any], types: dict[str, type]) -> None:

@@ -1,6 +1,6 @@
-"""What a phone keeps: ids, push token, the server's client-side state, and the hits not yet sent.
+"""What a phone keeps: ids, tokens, consent, the server's client-side state, and unsent hits.
 
-Source: the Edge, EdgeIdentity and Messaging extensions of the Adobe Mobile SDKs
+Source: the Edge, EdgeIdentity, EdgeConsent and Messaging extensions of the Adobe Mobile SDKs
 (https://developer.adobe.com/client-sdks/edge/).
 """
 
@@ -16,6 +16,8 @@ from typing import Any
 _SIGN_BIT = 1 << 63
 _HALF = 1 << 64
 _FCM_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+YES = "y"
+NO = "n"
 
 
 class Kind(StrEnum):
@@ -73,8 +75,12 @@ class LocationHint:
 class Hit:
     """One queued request. ``event`` and ``identity_map`` are as they were when it was queued.
 
-    ``resets`` counts the identity resets before it: an answer to a hit from before the last
-    reset stores nothing.
+    Attributes:
+        event: The event, or what a set-consent request says.
+        resets: How many identity resets came before it: an answer to a hit from before the last
+            reset stores nothing.
+        datastream: The datastream of an override, in place of the configured one.
+        overrides: ``meta.configOverrides``, as the app gave it.
     """
 
     id: str
@@ -82,14 +88,21 @@ class Hit:
     event: dict[str, Any]
     identity_map: dict[str, list[dict[str, Any]]]
     resets: int
+    datastream: str | None = None
+    overrides: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """One installed app. Changes by replacement only; ``seed`` and ``draws`` fix every random part.
 
-    ``event_dataset`` is the SDK's ``messaging.eventDataset``; empty means pushes are not tracked.
-    ``queue`` is the SDK's persistent first-in-first-out queue of hits.
+    Attributes:
+        ecid: Empty while EdgeIdentity has not made one yet.
+        event_dataset: The SDK's ``messaging.eventDataset``; empty means pushes are not tracked.
+        queue: The SDK's persistent first-in-first-out queue of hits.
+        consents: The preferences that the Consent extension holds; ``None`` without it.
+        consent_update: What the app said last, and when: Android forgets the same said again.
+        start_tokens: On iOS, the push-to-start token of each live activity's attribute type.
     """
 
     kind: Kind
@@ -105,6 +118,24 @@ class Device:
     queue: tuple[Hit, ...] = ()
     resets: int = 0
     draws: int = 0
+    consents: dict[str, Any] | None = None
+    consent_update: str = ""
+    consent_updated_at: datetime | None = None
+    start_tokens: tuple[tuple[str, str], ...] = ()
+
+
+def collect_of(device: Device) -> str:
+    """Return the collect consent: ``y`` sends, ``n`` drops, anything else holds the queue.
+
+    It is ``y`` without the Consent extension, and pending while that knows nothing of collecting.
+
+    Source: Edge ``EdgeState`` and ``ConsentStatus`` (Android, iOS).
+    """
+    if device.consents is None:
+        return YES
+    collect = device.consents.get("collect")
+    value = collect.get("val") if isinstance(collect, dict) else None
+    return value if isinstance(value, str) else "p"
 
 
 def random_for(seed: str, purpose: object) -> random.Random:
@@ -163,7 +194,7 @@ def load(path: Path) -> Device:
         FileNotFoundError: nothing was saved there; the app is not installed.
     """
     raw = json.loads(path.read_text())
-    hint = raw["hint"]
+    hint, updated_at = raw["hint"], raw.get("consent_updated_at")
     return Device(
         **raw
         | {
@@ -176,6 +207,8 @@ def load(path: Path) -> Device:
             ),
             "hint": hint and LocationHint(hint["hint"], datetime.fromisoformat(hint["expires_at"])),
             "queue": tuple(Hit(**item) for item in raw["queue"]),
+            "consent_updated_at": updated_at and datetime.fromisoformat(updated_at),
+            "start_tokens": tuple((kind, token) for kind, token in raw.get("start_tokens", ())),
         }
     )
 

@@ -1,4 +1,4 @@
-"""What the Messaging extension reports about a push: opened, a button, dismissed.
+"""What the Messaging extension reports about a push: received, opened, a button, dismissed.
 
 Source: Messaging ``MessagingExtension.java`` (Android 3.10) and ``Messaging+PushTracking.swift``
 (iOS 5.14): https://developer.adobe.com/client-sdks/edge/adobe-journey-optimizer/push-notification/.
@@ -13,6 +13,7 @@ from typing import Any
 from mobile_stub.device import Device, Hit, Kind, Platform, draw, spelled_uuid
 from mobile_stub.sdk import queued
 
+RECEIVED = "pushTracking.receive"
 OPENED = "pushTracking.applicationOpened"
 CUSTOM_ACTION = "pushTracking.customAction"
 DISMISS = "Dismiss"
@@ -45,6 +46,13 @@ def read_push(item: dict[str, Any]) -> Push:
             found = None
     xdm = found if isinstance(found, dict) and found else None
     return Push(str(item["id"]).rpartition("/")[2], xdm)
+
+
+def received(device: Device, push: Push, now: datetime) -> tuple[Device, Hit | None]:
+    """Report that the message has come; only Android's Messaging, since 3.10, does so."""
+    if device.kind is not Kind.ANDROID:
+        return device, None
+    return _track(device, push, now, event_type=RECEIVED, action=None, opens_app=False)
 
 
 def opened(device: Device, push: Push, now: datetime) -> tuple[Device, Hit | None]:

@@ -158,7 +158,7 @@ def test_the_edge_hint_is_kept_until_its_time() -> None:
         {"scope": "AAM", "hint": "9", "ttlSeconds": 1800},
     ],
 )
-def test_a_bad_hint_leaves_the_present_one(payload: dict[str, Any]) -> None:
+def test_case_08_a_bad_hint_leaves_the_present_one(payload: dict[str, Any]) -> None:
     device = replace(DEVICE, hint=LocationHint("or2", NOW))
 
     assert after(device, "locationHint:result", payload) == device

@@ -1,85 +1,18 @@
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
 from mobile_stub import sdk
 from mobile_stub.answers import AnswerError
-from mobile_stub.device import Device, Hit, Kind, Platform, new_device
-from mobile_stub.edge_client import Action, Edge, Phone, Verdict
+from mobile_stub.device import Kind
 from mobile_stub.gateway_http import Ending, Reply, answer
+from mobile_stub.verdicts import Verdict
+from tests.mobile_stub.phones import OK, Open, VirtualTime, event, handle, refusal
 from tests.mobile_stub.scripted_edge import ScriptedEdge, framed
 
-START = datetime(2026, 7, 1, tzinfo=UTC)
-OK = framed({"requestId": "r", "handle": []})
 
-
-class VirtualTime:
-    """A clock that only waiting moves; the phone is switched off after ``waits_left`` waits."""
-
-    def __init__(self) -> None:
-        self.now = START
-        self.waited: list[float] = []
-        self.waits_left = 100
-
-    def clock(self) -> datetime:
-        return self.now
-
-    def wait(self, seconds: float) -> bool:
-        self.waited.append(seconds)
-        self.now += timedelta(seconds=seconds)
-        self.waits_left -= 1
-        return self.waits_left >= 0
-
-
-Open = Callable[..., Phone]
-
-
-@pytest.fixture
-def time() -> VirtualTime:
-    return VirtualTime()
-
-
-@pytest.fixture
-def open_phone(edge: ScriptedEdge, time: VirtualTime) -> Iterator[Open]:
-    with ExitStack() as phones:
-
-        def opened(kind: Kind = Kind.ANDROID, timeout_s: float = 5.0, url: str = "") -> Phone:
-            device = new_device(kind, "com.example.shop", Platform.FCM, 1)
-            phone = Phone(
-                device,
-                Edge(url or edge.url, "ds-1"),
-                wait=time.wait,
-                clock=time.clock,
-                timeout_s=timeout_s,
-            )
-            phones.enter_context(closing(phone))
-            return phone
-
-        yield opened
-
-
-def event(event_type: str = "a.b") -> Action:
-    def act(device: Device, now: datetime) -> tuple[Device, Hit | None]:
-        return sdk.event(device, event_type, now)
-
-    return act
-
-
-def refusal(status: int, retry_after: str | None = None) -> Reply:
-    headers = () if retry_after is None else (f"Retry-After: {retry_after}",)
-    return answer(status, b'{"status":0}', "application/problem+json", headers)
-
-
-def handle(handle_type: str, *payload: dict[str, Any]) -> Reply:
-    return framed({"requestId": "r", "handle": [{"type": handle_type, "payload": list(payload)}]})
-
-
-def test_a_phone_sends_what_the_sdk_sends(edge: ScriptedEdge, open_phone: Open) -> None:
+def test_case_01_a_phone_sends_what_the_sdk_sends(edge: ScriptedEdge, open_phone: Open) -> None:
     phone = open_phone()
 
     hit = phone.act(event())
@@ -99,7 +32,7 @@ def test_a_phone_sends_what_the_sdk_sends(edge: ScriptedEdge, open_phone: Open) 
     assert b"cookie" not in request.headers
 
 
-def test_a_retry_keeps_the_event_and_takes_a_new_request_id(
+def test_case_10_a_retry_keeps_the_event_and_takes_a_new_request_id(
     edge: ScriptedEdge, open_phone: Open, time: VirtualTime
 ) -> None:
     edge.replies = [refusal(503, "30"), refusal(429), OK]
@@ -116,7 +49,7 @@ def test_a_retry_keeps_the_event_and_takes_a_new_request_id(
     assert len(phone.acknowledged) == 1
 
 
-def test_a_retried_hit_blocks_those_behind_it(
+def test_case_11_a_retried_hit_blocks_those_behind_it(
     edge: ScriptedEdge, open_phone: Open, time: VirtualTime
 ) -> None:
     edge.replies = [refusal(503), refusal(502), OK, OK]
@@ -194,7 +127,7 @@ def test_a_service_that_is_away_is_tried_until_the_phone_is_switched_off(
     assert phone.acknowledged == []
 
 
-def test_two_calls_carry_the_state_that_came_back_and_not_the_deleted(
+def test_case_03_two_calls_carry_the_state_that_came_back_and_not_the_deleted(
     edge: ScriptedEdge, open_phone: Open
 ) -> None:
     edge.replies = [
@@ -216,7 +149,9 @@ def test_two_calls_carry_the_state_that_came_back_and_not_the_deleted(
     assert [entry["key"] for entry in second["meta"]["state"]["entries"]] == ["a", "b"]
 
 
-def test_a_reset_between_two_calls_forgets_the_state(edge: ScriptedEdge, open_phone: Open) -> None:
+def test_case_04_a_reset_between_two_calls_forgets_the_state(
+    edge: ScriptedEdge, open_phone: Open
+) -> None:
     edge.replies = [handle("state:store", {"key": "a", "value": "1", "maxAge": 1800})]
     phone = open_phone()
 
@@ -229,7 +164,7 @@ def test_a_reset_between_two_calls_forgets_the_state(edge: ScriptedEdge, open_ph
     assert "state" not in edge.bodies[1]["meta"]
 
 
-def test_an_answer_to_a_hit_from_before_the_reset_is_ignored(
+def test_case_05_an_answer_to_a_hit_from_before_the_reset_is_ignored(
     edge: ScriptedEdge, open_phone: Open
 ) -> None:
     edge.replies = [handle("state:store", {"key": "a", "value": "1", "maxAge": 1800})]
@@ -245,7 +180,7 @@ def test_an_answer_to_a_hit_from_before_the_reset_is_ignored(
     assert len(phone.acknowledged) == 1
 
 
-def test_the_location_hint_stands_in_the_next_urls_until_it_expires(
+def test_case_06_and_07_the_hint_stands_in_the_next_urls_until_it_expires(
     edge: ScriptedEdge, open_phone: Open, time: VirtualTime
 ) -> None:
     hint = {"scope": "EdgeNetwork", "hint": "or2", "ttlSeconds": 10}
@@ -276,7 +211,7 @@ def test_a_multi_status_answer_counts_as_kept_and_its_handles_are_read(
     assert phone.handles == [item]
 
 
-def test_a_body_is_not_read_with_204(edge: ScriptedEdge, open_phone: Open) -> None:
+def test_case_15_a_body_is_not_read_with_204(edge: ScriptedEdge, open_phone: Open) -> None:
     edge.replies = [answer(204)]
     phone = open_phone()
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from mobile_stub.browser import Browser, PageError
+from mobile_stub.browser import Browser
 from mobile_stub.edge_client import Edge
+from mobile_stub.fetch import PageError
 from mobile_stub.gateway_http import Reply, answer
 from mobile_stub.page import Page, log_in, log_out, page_event, read_answer
-from tests.mobile_stub.scripted_edge import ScriptedEdge
+from tests.mobile_stub.scripted_edge import ScriptedEdge, for_pages
 
 NOW = datetime(2026, 7, 1, 10, 15, 30, 123000, tzinfo=UTC)
-COOKIE = {"key": "kndctr_X_AdobeOrg_identity", "value": "CiY0", "maxAge": 34128000}
+COOKIE = {"key": "kndctr_EDGEPOST_AdobeOrg_identity", "value": "CiY0", "maxAge": 34128000}
 STORE = {"type": "state:store", "payload": [COOKIE]}
 ECID = {
     "type": "identity:result",
@@ -24,10 +25,6 @@ ECID = {
 def body_of(page: Page, **more: Any) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(page_event(page, NOW, **more))
     return document
-
-
-def plain(*handles: dict[str, Any]) -> Reply:
-    return answer(200, json.dumps({"requestId": "r", "handle": handles}).encode())
 
 
 @pytest.fixture
@@ -90,7 +87,7 @@ def test_cookies_travel_as_entries_without_max_age_and_end_the_migration() -> No
 def test_a_browser_posts_plain_text_and_keeps_what_comes_back(
     edge: ScriptedEdge, browser: Browser
 ) -> None:
-    edge.replies = [plain(STORE, ECID), answer(204)]
+    edge.replies = [for_pages(200, STORE, ECID), for_pages(204)]
 
     sent = [browser.send(), browser.send()]
 
@@ -106,20 +103,47 @@ def test_a_browser_posts_plain_text_and_keeps_what_comes_back(
 def test_a_browser_retries_three_times_with_the_same_request(
     edge: ScriptedEdge, browser: Browser, waits: list[float]
 ) -> None:
-    edge.replies = [answer(503, headers=("Retry-After: 7",)), answer(429), answer(502), answer(504)]
+    edge.replies = [
+        for_pages(503, headers=("Retry-After: 7",)),
+        for_pages(429),
+        for_pages(502),
+        for_pages(504),
+    ]
 
     with pytest.raises(PageError, match="504"):
         browser.send()
 
-    assert waits == [7, 2, 3]
+    assert waits[0] == 7
+    assert 1.4 <= waits[1] <= 2.6
+    assert 2.1 <= waits[2] <= 3.9
     assert len({(request.query, request.body) for request in edge.requests}) == 1
     assert browser.acknowledged == []
 
 
 @pytest.mark.parametrize(
     "reply",
-    [answer(200), answer(200, b"{}"), answer(200, b"\0{}"), answer(400, b"no"), answer(500)],
-    ids=["empty", "no handle array", "framed", "bad request", "broken"],
+    [
+        for_pages(200, body=b""),
+        for_pages(200, body=b"{}"),
+        for_pages(200, body=b'{"handle": [{"type": "x"}]}'),
+        for_pages(200, body=b"\0{}"),
+        for_pages(202, body=b'{"requestId": "r"}'),
+        for_pages(400, body=b"no"),
+        for_pages(500),
+        for_pages(200, origin="*"),
+        answer(200, b'{"handle": []}'),
+    ],
+    ids=[
+        "empty",
+        "no handle array",
+        "no payload",
+        "framed",
+        "accepted",
+        "bad request",
+        "broken",
+        "any origin",
+        "no CORS",
+    ],
 )
 def test_what_rejects_the_pages_call(edge: ScriptedEdge, browser: Browser, reply: Reply) -> None:
     edge.replies = [reply]

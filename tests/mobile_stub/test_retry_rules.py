@@ -1,6 +1,6 @@
 import pytest
 
-from mobile_stub.edge_client import Verdict, retry_delay_s, verdict_of
+from mobile_stub.verdicts import Verdict, retry_delay_s, verdict_of
 
 
 @pytest.mark.parametrize("status", [200, 204, 207])
@@ -9,7 +9,7 @@ def test_success_is_200_204_and_207(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504, 507, None])
-def test_trouble_that_passes_is_retried(status: int | None) -> None:
+def test_case_12_trouble_that_passes_is_retried(status: int | None) -> None:
     assert verdict_of(status) is Verdict.RETRY
 
 
@@ -27,5 +27,7 @@ def test_everything_else_loses_the_hit(status: int) -> None:
     + [(text, 5) for text in (None, "", "0", "00", "-1", "1.5", "soon", "+3", " 3", "٣")]
     + [("Wed, 01 Jul 2026 10:00:00 GMT", 5)],
 )
-def test_retry_after_counts_only_as_a_positive_integer(header: str | None, expected: int) -> None:
+def test_case_13_and_14_retry_after_counts_only_as_a_positive_integer(
+    header: str | None, expected: int
+) -> None:
     assert retry_delay_s(header) == expected

@@ -27,7 +27,7 @@ def ids_of(document: dict[str, Any], namespace: str) -> list[tuple[str, str]]:
     return [(item["id"], item["authenticatedState"]) for item in items]
 
 
-def test_a_push_token_sync_has_the_documented_shape_and_no_event_type() -> None:
+def test_case_42_a_push_token_sync_has_the_documented_shape_and_no_event_type() -> None:
     document = sent(sdk.install(ANDROID, "dL3f:APA91b", NOW))
 
     (event,) = document.pop("events")
@@ -67,11 +67,11 @@ def test_a_push_token_sync_has_the_documented_shape_and_no_event_type() -> None:
 
 
 @pytest.mark.parametrize("token", [None, ""])
-def test_an_empty_token_sends_nothing(token: str | None) -> None:
+def test_case_42_an_empty_token_sends_nothing(token: str | None) -> None:
     assert sdk.install(ANDROID, token, NOW) == (ANDROID, None)
 
 
-def test_a_token_already_synced_sends_nothing_and_a_new_one_does() -> None:
+def test_case_42_a_token_already_synced_sends_nothing_and_a_new_one_does() -> None:
     device, _ = sdk.install(ANDROID, "one", NOW)
 
     same, repeated = sdk.install(device, "one", NOW)
@@ -129,7 +129,7 @@ def test_an_event_keeps_the_apps_timestamp_and_data_but_never_its_id() -> None:
     }
 
 
-def test_an_event_with_an_empty_xdm_is_not_sent() -> None:
+def test_case_02_an_event_with_an_empty_xdm_is_not_sent() -> None:
     assert sdk.event(ANDROID, None, NOW, data={"a": 1}) == (ANDROID, None)
 
 

@@ -24,7 +24,7 @@ def xdm_of(step: tuple[Device, Hit | None]) -> dict[str, Any]:
     return xdm
 
 
-def test_an_open_has_the_documented_shape() -> None:
+def test_case_43_an_open_has_the_documented_shape() -> None:
     _, hit = tracking.opened(ANDROID, PUSH, NOW)
 
     assert hit is not None
@@ -49,7 +49,7 @@ def test_an_open_has_the_documented_shape() -> None:
     }
 
 
-def test_a_dismissal_launches_nothing_and_a_button_does() -> None:
+def test_case_44_a_dismissal_launches_nothing_and_a_button_does() -> None:
     dismissed = xdm_of(tracking.dismissed(ANDROID, PUSH, NOW))
     pressed = xdm_of(tracking.acted(ANDROID, PUSH, "Buy now", NOW))
 
@@ -78,7 +78,7 @@ def test_ios_names_its_provider_exactly_the_platform_roughly_and_its_own_message
     ],
     ids=["no dataset", "no tracking data", "no message id"],
 )
-def test_a_push_that_cannot_be_tracked_sends_nothing(device: Device, push: Push) -> None:
+def test_case_45_a_push_that_cannot_be_tracked_sends_nothing(device: Device, push: Push) -> None:
     assert tracking.opened(device, push, NOW) == (device, None)
 
 
@@ -99,7 +99,7 @@ def test_mixins_win_over_cjm_and_unknown_keys_survive() -> None:
         (IOS, "Dismiss", {"dismiss": 1}),
     ],
 )
-def test_a_decision_is_interacted_with_or_dismissed_as_each_platform_sees_it(
+def test_case_46_a_decision_is_interacted_with_or_dismissed_as_each_platform_sees_it(
     device: Device, action: str, expected: dict[str, int]
 ) -> None:
     push = Push("m", {"cjm": {"_experience": {"decisioning": {"exdRequestID": "e"}}}})
@@ -137,3 +137,12 @@ def test_the_blob_is_read_as_text_or_object_and_otherwise_not(
     push = tracking.read_push({"id": "projects/p/messages/0:9", "message": message})
 
     assert push == Push("0:9", expected)
+
+
+def test_android_reports_what_it_received_and_ios_does_not() -> None:
+    xdm = xdm_of(tracking.received(ANDROID, PUSH, NOW))
+
+    assert xdm["eventType"] == "pushTracking.receive"
+    assert "customAction" not in xdm["pushNotificationTracking"]
+    assert xdm["application"]["launches"]["value"] == 0
+    assert tracking.received(IOS, PUSH, NOW) == (IOS, None)

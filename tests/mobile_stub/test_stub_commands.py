@@ -132,3 +132,21 @@ def test_a_gateway_with_a_bad_script_does_not_start(tmp_path: Path) -> None:
     script.write_text('{"faults": [{"kind": "boom"}]}')
 
     assert main(["gateway", "--script", str(script)]) == 2
+
+
+def test_a_phone_tells_its_consent_and_holds_or_drops_what_it_must(
+    edge: ScriptedEdge, shell: Shell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = [
+        shell.run("install"),
+        shell.run("consent", "--collect", "p"),
+        shell.run("event", "--type", "a.b"),
+        shell.run("consent", "--collect", "y"),
+        shell.run("consent", "--collect", "n"),
+        shell.run("event", "--type", "c.d"),
+    ]
+
+    held = [json.loads(line)["held"] for line in capsys.readouterr().out.splitlines()]
+    assert codes == [0] * 6
+    assert held == [0, 1, 2, 0, 0, 0]
+    assert len(edge.requests) == 5
