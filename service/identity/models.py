@@ -35,6 +35,7 @@ class Identity(Base):
     empty one), ``ambiguous_*`` from ambiguous ones; ``…_at`` and ``…_event`` are their order keys.
     ``graph_id`` is the root that the registers lead to; ``parent_id`` the link in force, without
     those that would break a unique namespace; ``profile_id`` the root of those in force.
+    ``consent`` is what it last said of collecting: ``in``, ``pending`` or ``out``.
     Source: service/decisions/0002-identity.md.
     """
 
@@ -55,6 +56,8 @@ class Identity(Base):
     ambiguous_at: Mapped[datetime | None] = mapped_column(Moment())
     ambiguous_event: Mapped[str | None] = mapped_column(String(256))
     had_login: Mapped[bool]
+    consent: Mapped[str | None] = mapped_column(String(8))
+    consent_at: Mapped[datetime | None] = mapped_column(Moment())
     created_at: Mapped[At]
 
 

@@ -111,7 +111,8 @@ class StepEvent(Base):
     """One step of one instance, in Adobe's field names in ``body``; stored exactly once.
 
     The key is derived from instance and sequence. ``kind`` is what the ledger counts:
-    ``entrance``, ``dispatch``, ``end:<status>`` or ``step``.
+    ``entrance``, ``dispatch``, ``end:<status>`` or ``step``. What people did with messages stands
+    beside the steps as ``interaction``, under sequence 0 and the key of its event.
     """
 
     __tablename__ = "step_event"

@@ -152,6 +152,23 @@ class DeliveryDue(Base):
     origin_error: Mapped[dict[str, object] | None] = mapped_column(JsonType)
 
 
+class DeliveryInteraction(Base):
+    """What a person did with a message that was delivered; from the SDKs' tracking events.
+
+    ``id`` is the tracking event's key. ``kind`` is ``received``, ``opened``, ``dismissed`` or
+    ``customAction``; ``action_id`` the button's.
+    """
+
+    __tablename__ = "delivery_interaction"
+
+    sandbox_id: Mapped[SandboxKey]
+    delivery_id: Mapped[Key]
+    id: Mapped[Key]
+    kind: Mapped[str] = mapped_column(String(16))
+    action_id: Mapped[str | None] = mapped_column(String(255))
+    at: Mapped[At]
+
+
 class DeliveryAttempt(Base):
     """One call. Inserted with its permit, before anything goes on the wire.
 

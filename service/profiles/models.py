@@ -120,6 +120,32 @@ class PushTokenOwner(Base):
     end_cause: Mapped[str | None] = mapped_column(String(32))
 
 
+class LiveActivityToken(Base):
+    """Where a device's live activities are started or updated. Newest announcement wins.
+
+    ``kind`` is ``start`` (``name`` is the attribute type) or ``update`` (``name`` is the live
+    activity's id). It belongs to whoever is logged in on ``device_id``. ``token_id`` is derived
+    from app, kind, name and token; both are empty once another device announced the same. Written
+    by ``profiles.live_activities`` only.
+    """
+
+    __tablename__ = "live_activity_token"
+    __table_args__ = (Index("ix_live_activity_token_token", "token_id", "sandbox_id"),)
+
+    sandbox_id: Mapped[SandboxKey]
+    device_id: Mapped[Key]
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    app_id: Mapped[str | None] = mapped_column(String(255))
+    platform: Mapped[str | None] = mapped_column(String(16))
+    token: Mapped[str | None] = mapped_column(String(4096))
+    token_id: Mapped[UUID | None] = mapped_column(Uuid())
+    announced_at: Mapped[At]
+    announced_event: Mapped[str] = mapped_column(String(256))
+    registered_at: Mapped[At]
+    denylisted_at: Mapped[datetime | None] = mapped_column(Moment())
+
+
 class ExperienceEvent(Base):
     """One XDM ExperienceEvent, on the identity it names. Written by ``profiles.events`` only.
 
