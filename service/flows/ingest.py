@@ -14,20 +14,18 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.audit import entries
-from service.flows import refusals
-from service.identity import graph
+from service.flows import arrivals, collecting, refusals, tracking
+from service.flows.arrivals import Arrival
+from service.identity import consents, graph
 from service.identity import rules as namespace_rules
 from service.identity.graph import Placement
-from service.identity.identity_map import ClaimedIdentity
-from service.identity.linking import Claim, NamespaceRules, Order, event_identity
+from service.identity.linking import Order
 from service.jobs import wakeup
 from service.journeys import entry
-from service.outbound import delivery_views
-from service.outbound.openings import opened_delivery
-from service.profiles import events, fragments, merging, push_tokens
+from service.profiles import events, fragments, live_activities, merging, push_tokens
 from service.profiles.events import EventToKeep, event_key
 from service.profiles.fragments import Saying
-from service.profiles.incoming import IncomingEvent, IncomingRequest, Kept
+from service.profiles.incoming import AnnouncedLiveActivity, IncomingEvent, IncomingRequest, Kept
 from service.profiles.merging import TouchedProfiles
 from service.profiles.push_tokens import Announcement
 from service.sandboxes.scope import Scope
@@ -36,15 +34,12 @@ from service.segments.evaluation import TouchedBy
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
-    """One event or record of a batch with its claim and the identity it hangs on."""
+class _Announcements:
+    """Push and live activity tokens to take, and why others are not, by ``id`` of their request."""
 
-    request: IncomingRequest
-    claim: Claim
-    identity_id: UUID
-    is_known: bool
-    event: IncomingEvent | None = None
-    attributes: dict[str, object] | None = None
+    tokens: list[Announcement]
+    live_activities: list[tuple[AnnouncedLiveActivity, Order]]
+    refused: dict[int, list[str]]
 
 
 def ingest(session: Session, requests: Sequence[IncomingRequest], *, now: datetime) -> list[Kept]:
@@ -72,112 +67,67 @@ def _ingest_sandbox(
     now: datetime,
 ) -> list[Kept]:
     rules = namespace_rules.read(session, scope)
-    fresh = _without_known(session, scope, requests)
+    admitted = collecting.admit(session, scope, requests)
     items = [
-        *_event_items(fresh, rules),
-        *_record_items(requests, rules),
+        *arrivals.of_events(admitted.fresh, rules),
+        *arrivals.of_records(requests, rules),
+        *arrivals.of_consents(requests, rules),
     ]
-    announcements, refused = _announcements(fresh)
+    announcements = _announcements(admitted.fresh)
     placement = graph.place(session, scope, [each.claim for each in items], rules, now=now)
+    items = arrivals.on_proved_people(items, placement, rules)
     named = frozenset(each.identity_id for each in items if each.is_known)
+    consents.record(session, scope, admitted.said)
     touched = merging.lock(session, scope, placement, named, now=now)
     _keep_attributes(session, scope, items, placement, touched, now)
-    push_tokens.register(session, scope, announcements, placement, now=now)
+    push_tokens.register(session, scope, announcements.tokens, placement, now=now)
+    live_activities.register(session, scope, announcements.live_activities, now=now)
     stored = _keep_events(session, scope, items)
     _qualify_and_enter(session, scope, items, stored, placement, touched, now)
-    _keep_opens(session, scope, stored)
     entries.record(session, scope, refusals.found(requests, placement, rules, now=now))
-    return _answers(requests, stored, refused)
-
-
-def _without_known(
-    session: Session,
-    scope: Scope,
-    requests: Sequence[IncomingRequest],
-) -> list[tuple[IncomingRequest, IncomingEvent]]:
-    """Return the events that are stored neither before this batch nor earlier in it."""
-    first: dict[UUID, tuple[IncomingRequest, IncomingEvent]] = {}
-    for request in requests:
-        for event in request.events:
-            first.setdefault(event_key(request.source.id, event.event_id), (request, event))
-    if not first:
-        return []
-    known = events.known_keys(session, scope, first)
-    return [pair for key, pair in first.items() if key not in known]
-
-
-def _event_items(
-    fresh: Iterable[tuple[IncomingRequest, IncomingEvent]],
-    rules: NamespaceRules,
-) -> list[_Item]:
-    items = []
-    for request, event in fresh:
-        claim = Claim(
-            _with_devices(event),
-            Order(min(event.at, request.received_at), event.event_id),
-            request.source.id,
-            request.source.logout_on,
-            is_trusted=False,
-        )
-        identity = event_identity(claim, rules)
-        # An event that names nobody is kept under its own key: no profile will ever claim it.
-        key = identity.key if identity else event_key(request.source.id, event.event_id)
-        items.append(_Item(request, claim, key, identity is not None, event=event))
-    return items
-
-
-def _with_devices(event: IncomingEvent) -> tuple[ClaimedIdentity, ...]:
-    """Return the event's identities and its tokens' devices, so that all of them are locked."""
-    named = {each.key for each in event.identities}
-    devices = {token.device.key: token.device for token in event.tokens}
-    return (*event.identities, *(each for key, each in devices.items() if key not in named))
-
-
-def _record_items(
-    requests: Iterable[IncomingRequest],
-    rules: NamespaceRules,
-) -> list[_Item]:
-    items = []
-    for request in requests:
-        for index, record in enumerate(request.records):
-            order = Order(request.received_at, f"{request.request_id}:{index:06d}")
-            claim = Claim(record.identities, order, request.source.id, is_trusted=True)
-            identity = event_identity(claim, rules)
-            if identity is not None:
-                attributes = dict(record.attributes)
-                items.append(
-                    _Item(request, claim, identity.key, is_known=True, attributes=attributes),
-                )
-    return items
+    return _answers(requests, stored, announcements.refused, admitted.without_consent)
 
 
 def _announcements(
     fresh: Iterable[tuple[IncomingRequest, IncomingEvent]],
-) -> tuple[list[Announcement], dict[int, list[str]]]:
-    """Split the announced tokens into those that may be taken and the refusals per request."""
-    taken: list[Announcement] = []
-    refused: dict[int, list[str]] = {}
+) -> _Announcements:
+    """Split what was announced into what may be taken and the refusals per request."""
+    found = _Announcements([], [], {})
     for request, event in fresh:
+        order = Order(min(event.at, request.received_at), event.event_id)
+        reasons = []
         for token in event.tokens:
             reason = push_tokens.refusal(request.source, token)
             if reason is None:
-                order = Order(min(event.at, request.received_at), event.event_id)
-                taken.append(Announcement(token, order, request.source.logout_policy))
+                found.tokens.append(Announcement(token, order, request.source.logout_policy))
             else:
-                refused.setdefault(id(request), []).append(reason)
-    return taken, refused
+                reasons.append(reason)
+        for each in event.live_activities:
+            reason = live_activities.refusal(request.source, each)
+            if reason is None:
+                found.live_activities.append((each, order))
+            else:
+                reasons.append(reason)
+        if reasons:
+            found.refused.setdefault(id(request), []).extend(reasons)
+    return found
 
 
 def _keep_attributes(
     session: Session,
     scope: Scope,
-    items: Iterable[_Item],
+    items: Iterable[Arrival],
     placement: Placement,
     touched: TouchedProfiles,
     now: datetime,
 ) -> None:
     sayings = [
-        Saying(each.identity_id, each.request.source.profile_dataset_id, each.attributes)
+        Saying(
+            each.identity_id,
+            each.request.source.profile_dataset_id,
+            each.attributes,
+            each.replaces,
+        )
         for each in items
         if each.attributes is not None
     ]
@@ -188,7 +138,9 @@ def _keep_attributes(
     merging.refresh(session, scope, placement, frozenset(profiles), changed, now=now)
 
 
-def _keep_events(session: Session, scope: Scope, items: Iterable[_Item]) -> dict[UUID, EventToKeep]:
+def _keep_events(
+    session: Session, scope: Scope, items: Iterable[Arrival]
+) -> dict[UUID, EventToKeep]:
     kept = [
         EventToKeep(each.event, each.request.source, each.request.received_at, each.identity_id)
         for each in items
@@ -201,7 +153,7 @@ def _keep_events(session: Session, scope: Scope, items: Iterable[_Item]) -> dict
 def _qualify_and_enter(
     session: Session,
     scope: Scope,
-    items: Sequence[_Item],
+    items: Sequence[Arrival],
     stored: Mapping[UUID, EventToKeep],
     placement: Placement,
     touched: TouchedProfiles,
@@ -212,21 +164,12 @@ def _qualify_and_enter(
     changes = evaluation.evaluate_streaming(session, scope, by_profile, now=now)
     entered = entry.enter_qualified(session, scope, changes, now=now)
     entered += entry.enter_by_event(session, scope, list(stored.values()), now=now)
-    if entered:
+    if entered + tracking.keep_tracking(session, scope, stored, now=now):
         wakeup.notify(session)
 
 
-def _keep_opens(session: Session, scope: Scope, stored: Mapping[UUID, EventToKeep]) -> None:
-    opened = [
-        (delivery, min(kept.event.at, kept.received_at))
-        for kept in stored.values()
-        if (delivery := opened_delivery(kept.event.event_type, kept.event.xdm)) is not None
-    ]
-    delivery_views.record_opened(session, scope, opened)
-
-
 def _touches(
-    items: Iterable[_Item],
+    items: Iterable[Arrival],
     stored: Mapping[UUID, EventToKeep],
     placement: Placement,
     touched: TouchedProfiles,
@@ -260,6 +203,7 @@ def _answers(
     requests: Iterable[IncomingRequest],
     stored: Mapping[UUID, EventToKeep],
     refused: Mapping[int, Sequence[str]],
+    without_consent: Mapping[int, tuple[int, ...]],
 ) -> list[Kept]:
     claimed: set[UUID] = set()
     answers = []
@@ -270,12 +214,14 @@ def _answers(
             if key in stored and key not in claimed:
                 claimed.add(key)
                 new += 1
+        unkept = without_consent.get(id(request), ())
         answers.append(
             Kept(
                 stored=new,
-                duplicates=len(request.events) - new,
+                duplicates=len(request.events) - new - len(unkept),
                 records=len(request.records),
                 refused_tokens=tuple(refused.get(id(request), ())),
+                without_consent=unkept,
             ),
         )
     return answers

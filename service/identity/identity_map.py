@@ -13,26 +13,25 @@ from uuid import UUID
 
 from service.core.ids import derived_key
 
+ECID = "ECID"
 MAX_VALUE_LENGTH = 1024
 MAX_IDENTITIES_PER_EVENT = 20
 _ECID = re.compile(r"\d{38}")
+# in lower case; a value of nothing but zeros, dashes and dots is junk without being listed
 _JUNK = frozenset(
     {
-        "",
-        "0",
-        "null",
-        "none",
-        "nil",
-        "nan",
-        "undefined",
-        "unknown",
-        "anonymous",
-        "(null)",
-        "[object object]",
-        "00000000-0000-0000-0000-000000000000",
-        "00000000000000000000000000000000000000",
+        # no value, as languages and databases spell it
+        *("", "null", "none", "nil", "nul", "nan", "undefined", "void", "<null>", "<nil>"),
+        *("(null)", "(nil)", "(none)", "n/a", "na", "#n/a", "not set", "(not set)"),
+        # numbers, booleans and empty collections that took the place of a value
+        *("-1", "true", "false", "{}", "[]", "[object object]", "object object"),
+        # words for somebody whom the sender does not know
+        *("anon", "anonymous", "guest", "unknown", "invalid", "not_authenticated"),
+        # names of the field itself, sent in place of its content
+        *("id", "userid", "user_id", "distinctid", "distinct_id", "email"),
     },
 )
+_QUOTES = "\"'`"
 
 
 class AuthenticatedState(StrEnum):
@@ -75,13 +74,18 @@ def identity_key(namespace: str, value: str) -> UUID:
 def refusal(namespace: str, value: str) -> str | None:
     """Return why a value cannot be an identity, or ``None`` when it can.
 
-    Junk such as ``null`` or a zero UUID would stitch strangers into one person.
+    Junk such as ``null`` or a zero UUID would stitch strangers into one person; it is junk in any
+    case, in quotes and between spaces.
+
+    Source: Identity Service guardrails (``null``, ``anonymous``, ``invalid``, empty); what Segment
+    (zeroes and dashes, ``-1``), Mixpanel and PostHog refuse as the id of a person.
     """
-    if value.strip().lower() in _JUNK or not value.strip("0-"):
+    bare = value.strip().strip(_QUOTES).strip().lower()
+    if bare in _JUNK or not bare.strip("0-."):
         return "junkIdentity"
     if "\x00" in value:
         return "nulCharacter"
-    if namespace == "ECID" and not _ECID.fullmatch(value):
+    if namespace == ECID and not _ECID.fullmatch(value):
         return "ecidNot38Digits"
     if len(value) > MAX_VALUE_LENGTH:
         return "valueTooLong"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from service.identity.identity_map import AuthenticatedState, ClaimedIdentity
+from service.identity.identity_map import ECID, AuthenticatedState, ClaimedIdentity
 
 MAX_GRAPH_SIZE = 50
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
@@ -108,24 +108,15 @@ def statements(claim: Claim, rules: NamespaceRules) -> list[Statement]:
 
     Of several ECIDs the first one counts: EdgeIdentity puts its own before the legacy extension's.
     """
-    ranked = sorted(
-        (each for each in claim.identities if each.namespace in rules),
-        key=lambda each: (rules[each.namespace].priority, each.namespace),
-    )
-    people = [each for each in ranked if rules[each.namespace].is_person]
-    devices = [each for each in ranked if not rules[each.namespace].is_person]
+    people, devices = _ranked(claim, rules)
     present = [each for each in people if each.state is not AuthenticatedState.LOGGED_OUT]
     anchor = _anchor(present, trusted=claim.is_trusted)
+    # An ambiguous person links a device only: whoever names a stranger's address beside their own
+    # login would else take over everything that hangs on it.
     written = [
-        Statement(
-            each.key,
-            Strength.LOGIN if _is_proven(each, claim) else Strength.AMBIGUOUS,
-            anchor.key,
-            claim.order,
-            claim.source_id,
-        )
+        Statement(each.key, Strength.LOGIN, anchor.key, claim.order, claim.source_id)
         for each in present
-        if anchor is not None and _ranks_below(each, anchor, rules)
+        if anchor is not None and _is_proven(each, claim) and _ranks_below(each, anchor, rules)
     ]
     if devices:
         written += _device_statements(claim, devices, people, anchor)
@@ -137,13 +128,8 @@ def event_identity(claim: Claim, rules: NamespaceRules) -> ClaimedIdentity | Non
 
     The highest-priority person it carries as authenticated, else its device.
     """
-    ranked = sorted(
-        (each for each in claim.identities if each.namespace in rules),
-        key=lambda each: (rules[each.namespace].priority, each.namespace),
-    )
-    people = [each for each in ranked if rules[each.namespace].is_person]
+    people, devices = _ranked(claim, rules)
     proven = [each for each in people if _is_proven(each, claim)]
-    devices = [each for each in ranked if not rules[each.namespace].is_person]
     return next(iter((*proven, *devices, *people)), None)
 
 
@@ -205,6 +191,22 @@ def overflow(placed: Mapping[UUID, Node], rules: NamespaceRules) -> list[UUID]:
             linked.sort(key=lambda node: (-rules[node.namespace].priority, node.claimed.order))
             dropped += [node.key for node in linked[:surplus]]
     return dropped
+
+
+def _ranked(
+    claim: Claim, rules: NamespaceRules
+) -> tuple[list[ClaimedIdentity], list[ClaimedIdentity]]:
+    """Return the claim's people and its devices, the most important first.
+
+    Where an ECID is named it is the device, whatever the priority of advertising ids beside it:
+    tokens and logins hang on it.
+    """
+    ranked = sorted(
+        (each for each in claim.identities if each.namespace in rules),
+        key=lambda each: (each.namespace != ECID, rules[each.namespace].priority, each.namespace),
+    )
+    people = [each for each in ranked if rules[each.namespace].is_person]
+    return people, [each for each in ranked if not rules[each.namespace].is_person]
 
 
 def _precedence(parent: UUID | None, order: Order) -> tuple[datetime, bool, str]:

@@ -1,6 +1,6 @@
 """Experience events: stored once, on the identity they name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,17 +10,21 @@ from sqlalchemy.orm import Session
 
 from service.core.ids import derived_key
 from service.db.statements import INTEGER, JSON_OBJECT, KEY, MOMENT, TEXT, SetStatement
+from service.identity.consents import Said
 from service.profiles.incoming import IncomingEvent, Source
 from service.sandboxes.scope import Scope
 
 _KNOWN = SetStatement(
     """
-    SELECT e.id FROM experience_event AS e, {r}
+    SELECT e.id, NULL AS consent, NULL AS consent_at FROM experience_event AS e, {r}
     WHERE e.sandbox_id = :sandbox_id AND e.id = r.id
+    UNION ALL
+    SELECT i.id, i.consent, i.consent_at FROM identity AS i, {s}
+    WHERE i.sandbox_id = :sandbox_id AND i.id = s.id AND i.consent IS NOT NULL
     """,
-    rows={"r": {"id": KEY}},
+    rows={"r": {"id": KEY}, "s": {"id": KEY}},
     params={"sandbox_id": INTEGER},
-    result={"id": KEY},
+    result={"id": KEY, "consent": TEXT, "consent_at": MOMENT},
 )
 _STORE = SetStatement(
     """
@@ -50,6 +54,14 @@ _STORE = SetStatement(
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Events that are stored already, and what identities said of collecting."""
+
+    events: frozenset[UUID]
+    consents: Mapping[UUID, Said]
+
+
+@dataclass(frozen=True, slots=True)
 class EventToKeep:
     """An event with its place: the identity it hangs on and when it was received."""
 
@@ -69,10 +81,21 @@ def event_key(source_id: UUID, event_id: str) -> UUID:
     return derived_key(str(source_id), event_id)
 
 
-def known_keys(session: Session, scope: Scope, keys: Iterable[UUID]) -> frozenset[UUID]:
-    """Return which of these events are stored already."""
-    rows = _KNOWN.run(session, {"sandbox_id": scope.sandbox_id}, r=[(key,) for key in keys])
-    return frozenset(row.id for row in rows)
+def known(session: Session, scope: Scope, keys: Iterable[UUID], speakers: Iterable[UUID]) -> Known:
+    """Return what is known of events and of the identities that speak for them.
+
+    One statement for both, because every batch asks and few find anything.
+    """
+    rows = _KNOWN.run(
+        session,
+        {"sandbox_id": scope.sandbox_id},
+        r=[(key,) for key in keys],
+        s=[(key,) for key in speakers],
+    )
+    return Known(
+        frozenset(row.id for row in rows if row.consent is None),
+        {row.id: Said(row.consent, row.consent_at) for row in rows if row.consent is not None},
+    )
 
 
 def store(session: Session, scope: Scope, kept: Sequence[EventToKeep]) -> frozenset[UUID]:
@@ -93,7 +116,7 @@ def _row(each: EventToKeep) -> tuple[Any, ...]:
         each.key,
         each.identity_id,
         each.source.id,
-        each.source.event_dataset_id,
+        event.dataset_id or each.source.event_dataset_id,
         event.event_id,
         event.event_type,
         # A phone whose clock runs ahead must not hide its event from windows that end now.

@@ -64,11 +64,15 @@ _ADD = SetStatement(
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """One record: a dataset says these attributes of an identity."""
+    """One record: a dataset says these attributes of an identity.
+
+    ``replaces`` names the field of which nothing that this dataset said before stays.
+    """
 
     identity_id: UUID
     dataset_id: UUID
     attributes: Mapping[str, Any]
+    replaces: str | None = None
 
 
 def store(session: Session, scope: Scope, sayings: Sequence[Saying], *, now: datetime) -> None:
@@ -87,6 +91,7 @@ def store(session: Session, scope: Scope, sayings: Sequence[Saying], *, now: dat
     for each in sayings:
         slot = (each.identity_id, each.dataset_id)
         attributes, stamps = open_versions.get(slot, ({}, {}))
+        attributes = {key: value for key, value in attributes.items() if key != each.replaces}
         open_versions[slot] = said(attributes, stamps, each.attributes, at)
     params = {"sandbox_id": scope.sandbox_id, "now": now}
     _CLOSE.run(session, params, r=slots)

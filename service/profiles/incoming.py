@@ -48,11 +48,24 @@ class AnnouncedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnouncedLiveActivity:
+    """A token by which a live activity is started (``name``: its type) or updated (its id)."""
+
+    kind: str
+    name: str
+    token: str = field(repr=False)
+    device: ClaimedIdentity
+    app_id: str | None = None
+    platform: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IncomingEvent:
     """One XDM ExperienceEvent.
 
     ``identities`` are those of request and event together; ``at`` is ``xdm.timestamp``. ``xdm``
-    keeps ``_id``, ``timestamp`` and ``eventType`` as they came.
+    keeps ``_id``, ``timestamp`` and ``eventType`` as they came. ``dataset_id`` names another
+    dataset than the source's own.
     """
 
     event_id: str
@@ -62,6 +75,29 @@ class IncomingEvent:
     xdm: dict[str, Any] = field(repr=False)
     data: dict[str, Any] | None = field(default=None, repr=False)
     tokens: tuple[AnnouncedToken, ...] = ()
+    refused: tuple[RefusedIdentity, ...] = ()
+    live_activities: tuple[AnnouncedLiveActivity, ...] = ()
+    dataset_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingConsent:
+    """What a device or person says of what may be done with their data.
+
+    Attributes:
+        identities: Who says it, the device first.
+        collect: ``in``, ``pending`` or ``out``; ``None`` when collecting is not spoken of.
+        preferences: XDM "Consents and Preferences", as kept at ``consents`` of the profile.
+        replaces: Whether earlier preferences are forgotten or merged with these.
+        at: When it was said.
+        refused: Logins that were not proved.
+    """
+
+    identities: tuple[ClaimedIdentity, ...]
+    collect: str | None
+    preferences: dict[str, Any]
+    replaces: bool
+    at: datetime
     refused: tuple[RefusedIdentity, ...] = ()
 
 
@@ -84,6 +120,7 @@ class IncomingRequest:
     events: tuple[IncomingEvent, ...] = ()
     records: tuple[IncomingRecord, ...] = ()
     body: bytes = field(default=b"", repr=False)
+    consents: tuple[IncomingConsent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +130,11 @@ class Kept:
     Attributes:
         stored: Events that are new; duplicates are not counted and had no effect.
         refused_tokens: Reason codes of tokens that were not taken, for the answer's warnings.
+        without_consent: Which events of the request, by index, were not kept for lack of consent.
     """
 
     stored: int = 0
     duplicates: int = 0
     records: int = 0
     refused_tokens: tuple[str, ...] = ()
+    without_consent: tuple[int, ...] = ()

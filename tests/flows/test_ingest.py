@@ -366,3 +366,24 @@ def test_the_statements_of_a_batch_do_not_grow_with_it(
 
     assert statements_of(1, 1) == statements_of(40, 100)
     assert scope == PROD
+
+
+def test_an_advertising_id_beside_the_ecid_does_not_take_its_login(store: SessionFactory) -> None:
+    advertising = ClaimedIdentity("GAID", "38400000-8cf0-11bd-b23e-10b96e40000d")
+    login = event(advertising, ecid(1), person("C-1"), tokens=(token(ecid(1), "T"),))
+
+    keep(store, request(login))
+
+    with store.opened() as session:
+        assert owner_of(session, "T") == person("C-1").key
+        assert profile_of(session, advertising) == profile_of(session, person("C-1"))
+
+
+def test_an_unproved_address_beside_a_login_links_nobody(store: SessionFactory) -> None:
+    stranger = person("ada@shop.test", AuthenticatedState.AMBIGUOUS, "Email")
+    keep(store, request(event(ecid(1), person("ada@shop.test", namespace="Email"), at=1)))
+
+    keep(store, request(event(ecid(2), person("C-2"), stranger, at=2)))
+
+    with store.opened() as session:
+        assert profile_of(session, stranger) != profile_of(session, person("C-2"))

@@ -32,9 +32,9 @@ MUTANTS = (
     ),
     Mutant(
         "a duplicate takes effect again",
-        "service/flows/ingest.py",
-        "return [pair for key, pair in first.items() if key not in known]",
-        "return list(first.values())",
+        "service/flows/collecting.py",
+        "        if key in known.events:\n            continue\n",
+        "",
         "tests/flows/test_same_id_again.py::test_another_login_under_the_same_id_takes_nothing",
     ),
     Mutant(

@@ -8,6 +8,7 @@ from service.core.ids import derived_key
 from service.identity.identity_map import AuthenticatedState, ClaimedIdentity
 from service.profiles.incoming import (
     AnnouncedToken,
+    IncomingConsent,
     IncomingEvent,
     IncomingRecord,
     IncomingRequest,
@@ -74,9 +75,24 @@ def request(
     received_at: datetime = START + timedelta(days=1),
     records: tuple[IncomingRecord, ...] = (),
     body: bytes = b"",
+    consents: tuple[IncomingConsent, ...] = (),
 ) -> IncomingRequest:
     """Return a request with these events."""
-    return IncomingRequest(source_ or source(), str(uuid4()), received_at, events, records, body)
+    return IncomingRequest(
+        source_ or source(), str(uuid4()), received_at, events, records, body, consents
+    )
+
+
+def consent(
+    *identities: ClaimedIdentity,
+    collect: str | None = None,
+    at: float = 0,
+    replaces: bool = False,
+    **preferences: Any,
+) -> IncomingConsent:
+    """Return what a device or person says ``at`` seconds after the start of every test."""
+    moment = START + timedelta(seconds=at)
+    return IncomingConsent(identities, collect, preferences, replaces, moment)
 
 
 def record(*identities: ClaimedIdentity, **attributes: Any) -> IncomingRecord:
