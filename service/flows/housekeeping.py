@@ -12,7 +12,7 @@ from service.db.session import SessionFactory, unit_of_work
 from service.journeys import inbox, lifecycle
 from service.ledger import entries
 from service.outbound import capping
-from service.profiles import retention
+from service.profiles import live_activities, retention
 from service.sandboxes import registry
 from service.sandboxes.scope import Scope
 
@@ -61,6 +61,10 @@ def _remove_fragments(session: Session, scope: Scope, now: datetime) -> None:
     retention.remove_fragments(session, scope, now=now, limit=ROWS_AT_ONCE)
 
 
+def _remove_live_activities(session: Session, scope: Scope, now: datetime) -> None:
+    live_activities.remove_ended(session, scope, now=now, limit=ROWS_AT_ONCE)
+
+
 def _remove_traces(session: Session, scope: Scope, now: datetime) -> None:
     gate_traces.remove_before(session, scope, now - TRACE_LIFE, limit=ROWS_AT_ONCE)
 
@@ -72,5 +76,6 @@ _STEPS: tuple[Step, ...] = (
     _forget_grants,
     _remove_events,
     _remove_fragments,
+    _remove_live_activities,
     _remove_traces,
 )

@@ -21,7 +21,7 @@ from service.db.statements import (
 )
 from service.identity.identity_map import identity_key
 from service.identity.models import Identity
-from service.profiles.models import Profile, PushToken, PushTokenOwner
+from service.profiles.models import LiveActivityToken, Profile, PushToken, PushTokenOwner
 from service.sandboxes.scope import Scope
 
 _RECIPIENTS = SetStatement(
@@ -88,12 +88,21 @@ class TokenHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldLiveActivity:
+    """A live activity token of a person's devices, and the identity it belongs to now."""
+
+    token: LiveActivityToken
+    owner_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileView:
     """One person: the merged view, the identities in force and the tokens of their devices."""
 
     profile: Profile
     identities: tuple[Identity, ...]
     tokens: tuple[TokenHistory, ...]
+    live_activities: tuple[HeldLiveActivity, ...]
 
 
 def read_recipients(
@@ -152,7 +161,12 @@ def find_profile(
         )
         .order_by(Identity.namespace, Identity.value),
     ).all()
-    return ProfileView(profile, tuple(members), _token_histories(session, scope, members))
+    return ProfileView(
+        profile,
+        tuple(members),
+        _token_histories(session, scope, members),
+        _live_activities(session, scope, members),
+    )
 
 
 def _token_histories(
@@ -180,4 +194,37 @@ def _token_histories(
     return tuple(
         TokenHistory(token, tuple(owner for owner in owners if owner.token_id == token.id))
         for token in tokens
+    )
+
+
+def _live_activities(
+    session: Session,
+    scope: Scope,
+    members: Sequence[Identity],
+) -> tuple[HeldLiveActivity, ...]:
+    """Return those of the person's devices and logins; a device after its logout is nobody's."""
+    keys = [member.id for member in members]
+    rows = session.execute(
+        select(LiveActivityToken, Identity.id, Identity.login_id, Identity.had_login)
+        .join(
+            Identity,
+            (Identity.sandbox_id == scope.sandbox_id)
+            & (Identity.id == LiveActivityToken.device_id),
+        )
+        .where(
+            LiveActivityToken.sandbox_id == scope.sandbox_id,
+            LiveActivityToken.token.is_not(None),
+            Identity.graph_id.in_({member.graph_id for member in members}),
+            Identity.id.in_(keys) | Identity.login_id.in_(keys),
+        )
+        .order_by(
+            LiveActivityToken.registered_at.desc(),
+            LiveActivityToken.device_id,
+            LiveActivityToken.kind,
+            LiveActivityToken.name,
+        ),
+    ).all()
+    return tuple(
+        HeldLiveActivity(token, login or (None if had_login else device))
+        for token, device, login, had_login in rows
     )

@@ -16,12 +16,15 @@ from sqlalchemy.orm import Session
 
 from service.core.ids import derived_key, new_key, sorted_keys
 from service.identity.graph import Placement
+from service.identity.identity_map import ECID
 from service.identity.linking import Order
 from service.profiles import push_token_rows as rows
 from service.profiles.incoming import AnnouncedToken, Source
+from service.profiles.web_push import read_subscription
 from service.sandboxes.scope import Scope
 
 MOBILE_PLATFORMS = frozenset({"fcm", "apns", "apnsSandbox"})
+APNS_PLATFORMS = frozenset({"apns", "apnsSandbox"})
 WEB_PLATFORMS = frozenset({"web"})
 MAX_TOKEN_LENGTH = 4096
 
@@ -55,8 +58,11 @@ class DeadToken:
 
 
 def token_key(app_id: str, platform: str, token: str) -> UUID:
-    """Return the key that makes (app, platform, token) unique."""
-    return derived_key(app_id, platform, token)
+    """Return the key that makes (app, platform, token) unique.
+
+    A token of APNs is hex in upper case, as iOS sends it; in another case it is the same.
+    """
+    return derived_key(app_id, platform, token.upper() if platform in APNS_PLATFORMS else token)
 
 
 def refusal(source: Source, announced: AnnouncedToken) -> str | None:
@@ -65,7 +71,7 @@ def refusal(source: Source, announced: AnnouncedToken) -> str | None:
     Source: mobile platforms belong on a mobile datastream, ``web`` on a web one, nowhere else.
     """
     taken = WEB_PLATFORMS if source.platform == "web" else MOBILE_PLATFORMS
-    if announced.device.namespace != "ECID":
+    if announced.device.namespace != ECID:
         return "tokenNotOnDevice"
     if announced.platform not in taken:
         return "tokenPlatformNotOnDatastream"
@@ -75,6 +81,8 @@ def refusal(source: Source, announced: AnnouncedToken) -> str | None:
         return "tokenEmpty"
     if len(announced.token) > MAX_TOKEN_LENGTH:
         return "tokenTooLong"
+    if announced.platform in WEB_PLATFORMS and read_subscription(announced.token) is None:
+        return "webPushMalformed"
     return None
 
 

@@ -14,7 +14,10 @@ from service.db.session import SessionFactory, unit_of_work
 from service.flows import housekeeping
 from service.flows.ingest import ingest
 from service.flows.sources import datastream_source
-from service.profiles.models import ExperienceEvent, ProfileFragment
+from service.identity.linking import Order
+from service.profiles import live_activities
+from service.profiles.incoming import AnnouncedLiveActivity
+from service.profiles.models import ExperienceEvent, LiveActivityToken, ProfileFragment
 from service.sandboxes.scope import Scope
 from tests.support.builders import ecid, event, person, record, request, source
 from tests.support.clocks import START, FixedClock
@@ -24,7 +27,7 @@ DAY_S = 86400
 
 def _count(
     store: SessionFactory,
-    table: type[ExperienceEvent | ProfileFragment],
+    table: type[ExperienceEvent | LiveActivityToken | ProfileFragment],
     scope: Scope,
 ) -> int:
     with store.opened() as session:
@@ -86,3 +89,21 @@ def test_a_verdict_goes_by_the_moment_in_its_key(store: SessionFactory, scope: S
 
     assert (early, late) == (0, 1)
     assert first_key_at(START - timedelta(days=9999)) < written < new_key()
+
+
+def test_the_token_of_a_live_activity_that_must_have_ended_goes(
+    store: SessionFactory,
+    scope: Scope,
+    clock: FixedClock,
+) -> None:
+    activity = AnnouncedLiveActivity("update", "order-4711", "80d1a4", ecid(1))
+    with unit_of_work(store) as session:
+        live_activities.register(session, scope, [(activity, Order(START, "e"))], now=START)
+
+    counts = []
+    for seconds in (DAY_S, 1):
+        clock.advance(seconds)
+        housekeeping.run(store, clock)
+        counts.append(_count(store, LiveActivityToken, scope))
+
+    assert counts == [1, 0]
