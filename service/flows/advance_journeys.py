@@ -154,7 +154,12 @@ def _plan_with_facts(
     now: datetime,
 ) -> list[Plan]:
     asked = [
-        Asked(wanted, each.locked.profile_id, _context_of(each, stimulus, wanted, now))
+        Asked(
+            wanted,
+            each.locked.id,
+            each.locked.profile_id,
+            _context_of(each, stimulus, wanted, now),
+        )
         for each, stimulus, planned in wanting
         if (wanted := planned.facts_wanted) is not None
     ]
@@ -179,7 +184,11 @@ def _context_of(
     """Return what the run carries once it was told; the same whichever way it goes then."""
     if not any(map(facts.reads_context, wanted.expressions)):
         return {}
-    any_facts = Facts(dict.fromkeys(wanted.expressions, False), dict.fromkeys(wanted.paths))
+    any_facts = Facts(
+        dict.fromkeys(wanted.expressions, False),
+        dict.fromkeys(wanted.paths),
+        dict.fromkeys(wanted.messages, frozenset()),
+    )
     version = each.version
     after = plan(version.definition, each.state, stimulus, any_facts, now, each.locked.seed)
     return after.state.context

@@ -1,4 +1,4 @@
-"""Deliveries with whom they were for and which token was used, for people to read."""
+"""Deliveries with whom they were for, which token was used and what was done with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from service.identity import namespaces
 from service.identity.identity_map import identity_key
 from service.identity.models import Identity
-from service.outbound.models import Delivery
+from service.outbound import kept_interactions
+from service.outbound.models import Delivery, DeliveryInteraction
 from service.profiles.models import PushToken
 from service.sandboxes.scope import Scope
 
@@ -22,12 +23,13 @@ class DescribedDelivery:
     delivery: Delivery
     identity: Identity | None
     token: PushToken | None
+    interactions: tuple[DeliveryInteraction, ...] = ()
 
 
 def describe(
     session: Session, scope: Scope, deliveries: Sequence[Delivery]
 ) -> tuple[DescribedDelivery, ...]:
-    """Return deliveries in their order, each with its identity and token, in two queries."""
+    """Return deliveries in their order, each with what belongs to it, in three queries."""
     identities = {
         row.id: row
         for row in session.scalars(
@@ -46,11 +48,13 @@ def describe(
             )
         )
     }
+    done = kept_interactions.of_deliveries(session, scope, [each.id for each in deliveries])
     return tuple(
         DescribedDelivery(
             each,
             identities.get(each.identity_id),
             tokens.get(each.token_id) if each.token_id else None,
+            done.get(each.id, ()),
         )
         for each in deliveries
     )

@@ -21,7 +21,7 @@ from service.journeys.document import parse
 from service.journeys.explain import Asked, Basis, Line, Sent
 from service.journeys.models import JourneyInstance, JourneyVersion
 from service.journeys.versions import VersionState
-from service.outbound import actions, delivery_views, gates
+from service.outbound import actions, delivery_views, gates, kept_interactions
 from service.outbound.adapters.registry import get_adapter
 from service.outbound.delivery_views import DeliveryFilter
 from service.outbound.gates import Addressing, Gate, Refused
@@ -235,7 +235,11 @@ def _runs(
 def _sent(session: Session, scope: Scope, run: JourneyInstance) -> dict[UUID, Sent]:
     chosen = DeliveryFilter(identity_id=run.identity_id, instance_id=run.id)
     found = delivery_views.list_page(session, scope, chosen, limit=_MOST_DELIVERIES)
-    return {each.id: Sent(*delivery_views.get(session, scope, each.id)) for each in found}
+    done = kept_interactions.of_deliveries(session, scope, [each.id for each in found])
+    return {
+        each.id: Sent(*delivery_views.get(session, scope, each.id), done.get(each.id, ()))
+        for each in found
+    }
 
 
 def _now(

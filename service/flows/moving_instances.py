@@ -12,14 +12,14 @@ from service.journeys.instances import Locked
 from service.journeys.plans import Dispatch, EndInstance, Ignored, Intent, Plan, SetTimer
 from service.journeys.state import InstanceState
 from service.journeys.step_events import Run, Step
-from service.journeys.stimuli import LifeEnded, Stimulus, Stopped, TimerFired
+from service.journeys.stimuli import Interacted, LifeEnded, Stimulus, Stopped, TimerFired
 from service.journeys.versions import RunningVersion, VersionState
 from service.outbound.deliveries import NewDelivery, delivery_key
 
 STIMULUS_GATE = "stimulus"
 _MS = 1000
 # These come late as a matter of course, and say nothing that the steps do not say.
-_EXPECTED_LATE = (TimerFired, Stopped, LifeEnded)
+_EXPECTED_LATE = (TimerFired, Interacted, Stopped, LifeEnded)
 
 
 @dataclass(slots=True)

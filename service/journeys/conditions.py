@@ -20,28 +20,36 @@ from service.journeys.definitions import (
     JourneyDefinition,
     Parameter,
     ProfileValue,
+    Reaction,
     TransitionKind,
     transition_of,
 )
+from service.outbound.interactions import Interaction
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about one profile now: results by expression text, values by path.
+    """What is known about one run now: results by expression text, values by profile path.
 
-    A path the profile does not have is present with ``None``.
+    A path the profile does not have is present with ``None``. ``interactions`` are those with the
+    messages that the run sent, by the node that did.
     """
 
     results: Mapping[str, bool] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    interactions: Mapping[str, frozenset[Interaction]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class FactsWanted:
-    """What to evaluate before planning again; sorted, without repetition."""
+    """What to evaluate before planning again; sorted, without repetition.
+
+    ``messages`` are the nodes whose messages people may have done something with.
+    """
 
     expressions: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
 
 NO_FACTS = Facts()
@@ -88,18 +96,22 @@ def _draw(seed: int, node_id: str) -> float:
 def facts_ahead(definition: JourneyDefinition, node_id: str, facts: Facts) -> FactsWanted:
     """Return what is not known of all that can be asked from a node to the next rest.
 
-    One fetch of these is enough to plan up to there, whichever way it goes. Engines may call it
+    One fetch of these is enough to plan up to there, whichever way it goes; a reaction is no rest
+    for somebody who has reacted. Engines may call it
     before planning, to fetch for many instances at once.
     """
     expressions: set[str] = set()
     paths: set[str] = set()
+    messages: set[str] = set()
     seen = {node_id}
     queue = deque(seen)
     while queue:
         node = definition.by_id.get(queue.popleft())
         if isinstance(node, CustomAction):
             paths |= profile_paths(node)
-        elif isinstance(node, Condition):
+        elif isinstance(node, Condition | Reaction):
+            if isinstance(node, Reaction):
+                messages.add(node.message_node_id)
             for transition in node.transitions:
                 if transition.kind is TransitionKind.EXPRESSION and transition.expression:
                     expressions.add(transition.expression)
@@ -109,6 +121,7 @@ def facts_ahead(definition: JourneyDefinition, node_id: str, facts: Facts) -> Fa
     return FactsWanted(
         expressions=tuple(sorted(expressions - facts.results.keys())),
         paths=tuple(sorted(paths - facts.values.keys())),
+        messages=tuple(sorted(messages - facts.interactions.keys())),
     )
 
 

@@ -14,10 +14,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
 
+from service.outbound.interactions import InteractionKind
+
 MAX_ACTIVITIES = 50
 MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 MAX_WAIT = timedelta(days=90)
 MIN_WAIT = timedelta(seconds=1)
+MAX_REACTION = timedelta(days=30)
 INSTANCE_LIFE = timedelta(days=91)
 DEFAULT_REENTRANCE_WAIT = timedelta(minutes=5)
 MAX_REENTRANCE_WAIT = timedelta(days=90)
@@ -40,6 +43,7 @@ class NodeType(StrEnum):
     CONDITION = "condition"
     WAIT = "wait"
     CUSTOM_ACTION = "custom_action"
+    REACTION = "reaction"
     END = "end"
 
 
@@ -58,6 +62,7 @@ class TransitionKind(StrEnum):
     EXPRESSION = "expression"
     PERCENTAGE = "percentage"
     OTHERWISE = "otherwise"
+    TIMEOUT = "timeout"
     TIMEOUT_OR_ERROR = "timeoutOrError"
 
 
@@ -172,6 +177,25 @@ class CustomAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Reaction:
+    """People rest here until they do something with the message of an action before, or do not.
+
+    What they did with it before they came here counts. ``action_id`` is the button of a custom
+    action, ``None`` for any.
+    """
+
+    id: str
+    name: str
+    message_node_id: str
+    interaction: InteractionKind
+    action_id: str | None
+    timeout: timedelta
+    transitions: tuple[Transition, ...]
+
+    type: ClassVar[NodeType] = NodeType.REACTION
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The journey is over for the person; a label only."""
 
@@ -183,7 +207,7 @@ class End:
 
 
 Entry: TypeAlias = QualificationEntry | EventEntry
-Node: TypeAlias = Entry | Condition | Wait | CustomAction | End
+Node: TypeAlias = Entry | Condition | Wait | CustomAction | Reaction | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +238,12 @@ class JourneyDefinition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_id", {node.id: node for node in reversed(self.nodes)})
+
+    def awaits_reaction_to(self, node_id: str) -> bool:
+        """Tell whether some node waits for what people do with the message of another."""
+        return any(
+            isinstance(node, Reaction) and node.message_node_id == node_id for node in self.nodes
+        )
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -5,7 +5,8 @@ document: a key, type or word that is not understood is refused, never ignored.
 
 Source: Journey Optimizer, Journey retrieve API. The kinds of nodes are ours, since Adobe does
 not publish theirs: audience_qualification {segmentId, status}, unitary {eventID}, condition,
-wait {delay}, custom_action {actionId, actionName, paramMappings}, end.
+wait {delay}, custom_action {actionId, actionName, paramMappings}, reaction {messageNodeId,
+interaction, actionID, timeout}, end.
 """
 
 import re
@@ -32,6 +33,7 @@ from service.journeys.definitions import (
     ProfileValue,
     Qualification,
     QualificationEntry,
+    Reaction,
     Reentrance,
     Transition,
     TransitionKind,
@@ -40,6 +42,7 @@ from service.journeys.definitions import (
 from service.journeys.durations import parse_duration
 from service.journeys.fields import Fields
 from service.journeys.problems import DefinitionError, Problem, ProblemCode
+from service.outbound.interactions import InteractionKind
 
 # What our own answers carry beside the definition: a document read back is accepted.
 _READ_ONLY = ("id", "version", "status", "imsOrgId", "sandboxName", "metadata")
@@ -174,9 +177,11 @@ def _node(fields: Fields) -> Node | None:
         case NodeType.CONDITION:
             node = Condition(node_id, name, transitions)
         case NodeType.WAIT:
-            node = Wait(node_id, name, _delay(fields), transitions)
+            node = Wait(node_id, name, _duration(fields, "delay"), transitions)
         case NodeType.CUSTOM_ACTION:
             node = _custom_action(fields, node_id, name, transitions)
+        case NodeType.REACTION:
+            node = _reaction(fields, node_id, name, transitions)
         case NodeType.END:
             node = End(node_id, name, transitions)
         case None:
@@ -199,15 +204,15 @@ def _transition(fields: Fields, plain: TransitionKind) -> Transition:
     return transition
 
 
-def _delay(fields: Fields) -> timedelta:
-    fields.require("delay")
-    value = fields.take("delay")
+def _duration(fields: Fields, key: str) -> timedelta:
+    fields.require(key)
+    value = fields.take(key)
     if value is None:
         return timedelta()
     try:
         return parse_duration(value)
     except ValueError as error:
-        fields.add("delay", ProblemCode.BAD_DURATION, str(error))
+        fields.add(key, ProblemCode.BAD_DURATION, str(error))
         return timedelta()
 
 
@@ -228,6 +233,25 @@ def _custom_action(
         action_id=fields.text("actionId"),
         action_name=fields.text("actionName"),
         parameters=tuple(_parameter(item) for item in fields.objects("paramMappings")),
+        transitions=transitions,
+    )
+
+
+def _reaction(
+    fields: Fields,
+    node_id: str,
+    name: str,
+    transitions: tuple[Transition, ...],
+) -> Reaction:
+    fields.require("interaction")
+    kind = fields.choice("interaction", InteractionKind, None)
+    return Reaction(
+        id=node_id,
+        name=name,
+        message_node_id=fields.text("messageNodeId"),
+        interaction=kind or InteractionKind.OPENED,
+        action_id=fields.optional_text("actionID"),
+        timeout=_duration(fields, "timeout"),
         transitions=transitions,
     )
 

@@ -18,7 +18,7 @@ from service.core.json import JsonObject
 from service.journeys.definitions import Qualification
 from service.journeys.models import JourneyInstance, JourneyVersion, StepEvent
 from service.journeys.versions import VersionState
-from service.outbound.models import Delivery, DeliveryAttempt
+from service.outbound.models import Delivery, DeliveryAttempt, DeliveryInteraction
 from service.segments.models import SegmentMembershipInterval
 
 
@@ -43,6 +43,7 @@ class Asked(StrEnum):
     STEP = "step"
     DELIVERY = "delivery"
     ATTEMPT = "attempt"
+    INTERACTION = "interaction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A delivery and its attempts."""
+    """A delivery, its attempts, and what was done with the message."""
 
     delivery: Delivery
     attempts: Sequence[DeliveryAttempt]
+    interactions: Sequence[DeliveryInteraction] = ()
 
 
 def version_line(version: JourneyVersion) -> Line:
@@ -192,11 +194,13 @@ def _of_step(step: StepEvent) -> Line:
         *("actionExecutionErrorCode", "actionExecutionOriginError", "actionExecutionOriginCode"),
     )
     has_failed = fields.get("stepStatus") in {"Error", "TimedOut"}
+    nobody_reacted = "noReaction" if has_failed and fields.get("nodeType") == "reaction" else None
+    known = (ours.get(name) for name in ("endDetail", "deliveryOutcome", "interaction"))
     return Line(
         Asked.STEP,
         not has_failed,
         Basis.RECORDED,
-        ours.get("endDetail") or ours.get("deliveryOutcome"),
+        next(filter(None, known), nobody_reacted),
         {**{name: fields[name] for name in names if name in fields}, **ours},
         step.at,
         step.instance_id,
@@ -209,7 +213,7 @@ def _of_delivery(
     sent: Sent | None,
     traces: Iterable[GateTrace],
 ) -> Iterator[Line]:
-    """Yield what was asked before a message went out, each call, and how it ended."""
+    """Yield what was asked before a message went out, each call, how it ended and was met."""
     if sent is None:
         yield Line(
             Asked.DELIVERY,
@@ -241,6 +245,21 @@ def _of_delivery(
         delivery.ended_at,
         step.instance_id,
         step.node_id,
+    )
+    yield from (_of_interaction(step, each) for each in sent.interactions)
+
+
+def _of_interaction(step: StepEvent, done: DeliveryInteraction) -> Line:
+    seen = _known({"deliveryId": str(done.delivery_id), "actionID": done.action_id})
+    return Line(
+        Asked.INTERACTION,
+        passed=True,
+        basis=Basis.RECORDED,
+        reason=done.kind,
+        seen=seen,
+        at=done.at,
+        instance_id=step.instance_id,
+        node_id=step.node_id,
     )
 
 

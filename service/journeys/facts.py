@@ -1,4 +1,4 @@
-"""Fetches what plans ask for, set-based: truths of expressions and values of profile paths.
+"""Fetches what plans ask for, set-based: truths of expressions, profile paths, interactions.
 
 An expression over the profile goes through the segments' own evaluation. One that also reads what
 the run carries (``context.``) is the same compiled expression over a document that holds both: the
@@ -21,6 +21,9 @@ from service.core.json import JsonObject, encode_text
 from service.db.statements import INTEGER, JSON_OBJECT, KEY, SetStatement
 from service.db.types import JsonType
 from service.journeys.conditions import Facts, FactsWanted
+from service.outbound import kept_interactions
+from service.outbound.deliveries import delivery_key
+from service.outbound.interactions import Interaction
 from service.sandboxes.scope import Scope
 from service.segments import evaluation
 from service.segments.compiler import Compiler, clauses
@@ -47,9 +50,10 @@ _ROWS = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one plan wants to know: of which person, if any is known, and carrying what."""
+    """What one plan of an instance wants to know, of which person, if any is known."""
 
     wanted: FactsWanted
+    instance_id: UUID
     profile_id: UUID | None
     context: JsonObject
 
@@ -79,8 +83,16 @@ def fetch(session: Session, scope: Scope, asked: Sequence[Asked], *, now: dateti
         judged += _judge_documents(session, scope, of_both, people, attributes, now)
         for place, truths in judged:
             results[place].update(truths)
+    done = _interactions(session, scope, asked)
     return [
-        Facts(result, _values(each.wanted.paths, attributes.get(each.profile_id, {})))
+        Facts(
+            result,
+            _values(each.wanted.paths, attributes.get(each.profile_id, {})),
+            {
+                node: done.get((each.instance_id, node), frozenset())
+                for node in each.wanted.messages
+            },
+        )
         for each, result in zip(asked, results, strict=True)
     ]
 
@@ -88,6 +100,23 @@ def fetch(session: Session, scope: Scope, asked: Sequence[Asked], *, now: dateti
 def reads_context(expression: str) -> bool:
     """Tell whether a rule reads what the run carries."""
     return any(names[0] == CONTEXT for names in rule_of(expression).reads.profile_paths)
+
+
+def _interactions(
+    session: Session,
+    scope: Scope,
+    asked: Iterable[Asked],
+) -> Mapping[tuple[UUID, str], frozenset[Interaction]]:
+    """Return what was done with messages, by instance and node."""
+    places = {
+        delivery_key(each.instance_id, node): (each.instance_id, node)
+        for each in asked
+        for node in each.wanted.messages
+    }
+    if not places:
+        return {}
+    found = kept_interactions.read(session, scope, places)
+    return {places[key]: seen for key, seen in found.items()}
 
 
 def _attributes(

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import timedelta
 
-from service.journeys.definitions import JourneyDefinition, Node, Wait
+from service.journeys.definitions import JourneyDefinition, Node, Reaction, Wait
 
 
 def targets(definition: JourneyDefinition, node: Node) -> Iterable[Node]:
@@ -15,13 +15,16 @@ def targets(definition: JourneyDefinition, node: Node) -> Iterable[Node]:
             yield target
 
 
-def reachable(definition: JourneyDefinition) -> frozenset[str]:
-    """Return the ids of the nodes that can be reached from an entry, entries included."""
+def reachable(definition: JourneyDefinition, *, without: str | None = None) -> frozenset[str]:
+    """Return the ids of the nodes that can be reached from an entry, entries included.
+
+    Ways through the node ``without`` are not taken.
+    """
     seen = {entry.id for entry in definition.entries}
     queue: deque[Node] = deque(definition.entries)
     while queue:
         for target in targets(definition, queue.popleft()):
-            if target.id not in seen:
+            if target.id not in seen and target.id != without:
                 seen.add(target.id)
                 queue.append(target)
     return frozenset(seen)
@@ -69,15 +72,16 @@ def on_cycle(definition: JourneyDefinition) -> frozenset[str]:
 def longest_waits(definition: JourneyDefinition) -> tuple[timedelta, str | None]:
     """Return the most time that waits can take on one path, and the wait it ends with.
 
-    Deliveries take their own time beside it. Nodes on a cycle are left out.
+    A reaction is a wait for as long as it may last. Deliveries take their own time beside it.
+    Nodes on a cycle are left out.
     """
     ordered, _ = in_order(definition)
     before = dict.fromkeys(definition.by_id, timedelta())
     longest, last = timedelta(), None
     for node in ordered:
         through = before[node.id]
-        if isinstance(node, Wait):
-            through += node.duration
+        if isinstance(node, Wait | Reaction):
+            through += node.duration if isinstance(node, Wait) else node.timeout
             if through > longest:
                 longest, last = through, node.id
         for target in targets(definition, node):

@@ -7,17 +7,19 @@ lost with its transaction is simply made again.
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from service.core.json import JsonObject
-from service.journeys.conditions import Facts
+from service.journeys.conditions import Facts, facts_ahead
 from service.journeys.definitions import (
     CustomAction,
     JourneyDefinition,
+    Reaction,
     TransitionKind,
     transition_of,
 )
 from service.journeys.plans import Ignored, Plan, SetTimer
+from service.journeys.reactions import answering
 from service.journeys.state import EndDetail, EndReason, InstanceState, WaitingFor
 from service.journeys.step_events import StepStatus, action_step, execution_error
 from service.journeys.stimuli import (
@@ -25,6 +27,7 @@ from service.journeys.stimuli import (
     DeliveryOutcome,
     Entered,
     EventArrived,
+    Interacted,
     LifeEnded,
     ProfileErased,
     Stimulus,
@@ -33,6 +36,9 @@ from service.journeys.stimuli import (
 )
 from service.journeys.walk import Walk
 
+_WhileInside: TypeAlias = TimerFired | DeliveryEnded | Interacted | LifeEnded | EventArrived
+_TIMED = frozenset({WaitingFor.TIMER, WaitingFor.REACTION})
+_TIMER_EVENT = "scheduledNotificationReceived"
 _GOES_ON = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.SUPPRESSED})
 
 
@@ -46,12 +52,14 @@ def plan(
 ) -> Plan:
     """Return what one stimulus does to one instance; never raises on a validated definition.
 
-    * A person is at one node and rests only at waits and custom actions. Everything between two
-      rests happens in one plan.
+    * A person is at one node and rests only at waits, custom actions and reactions. Everything
+      between two rests happens in one plan.
     * A suppressed message (no consent, no token) goes on along the normal path. Capped, failed,
       timed-out, expired and unknown ones take the error path; without one the instance ends as
       ``failed`` with the outcome as its detail. An unknown outcome counts as an error because
       nothing says that the message arrived.
+    * Whoever reacted before they came to a reaction, or before its time was found to be over, goes
+      the way of those who react.
     * Stale stimuli change nothing: a second outcome, one of another node, a timer set at an
       earlier step. ``Plan.ignored`` says why.
     * After 91 days the instance may neither rest nor call again; it ends as ``failed``,
@@ -76,15 +84,24 @@ def plan(
             planned = _erase(walk)
         case _ if state.waiting_for is WaitingFor.ENTRY:
             planned = walk.ignored(Ignored.NOT_ENTERED)
-        case TimerFired():
-            planned = _wake(walk, stimulus)
-        case DeliveryEnded():
-            planned = _take_outcome(walk, stimulus)
-        case LifeEnded():
-            planned = _end_of_life(walk)
-        case EventArrived():
-            planned = walk.ignored(Ignored.NO_NODE_WAITS_FOR_EVENTS)
+        case _:
+            planned = _go_on(walk, stimulus)
     return planned
+
+
+def _go_on(walk: Walk, stimulus: _WhileInside) -> Plan:
+    """Plan what is told to somebody inside."""
+    match stimulus:
+        case TimerFired():
+            return _wake(walk, stimulus)
+        case DeliveryEnded():
+            return _take_outcome(walk, stimulus)
+        case Interacted():
+            return _react(walk, stimulus)
+        case LifeEnded():
+            return _end_of_life(walk)
+        case EventArrived():
+            return walk.ignored(Ignored.NO_NODE_WAITS_FOR_EVENTS)
 
 
 def _enter(walk: Walk, entered: Entered) -> Plan:
@@ -117,14 +134,43 @@ def _erase(walk: Walk) -> Plan:
 def _wake(walk: Walk, fired: TimerFired) -> Plan:
     state = walk.state
     node = walk.here()
-    if state.waiting_for is not WaitingFor.TIMER or state.due_at is None or node is None:
+    if state.waiting_for not in _TIMED or state.due_at is None or node is None:
         return walk.ignored(Ignored.NOT_WAITING_FOR_TIMER)
     if fired.sequence != state.sequence:
         return walk.ignored(Ignored.TIMER_OF_OTHER_STEP)
     if walk.now < state.due_at:
         return walk.ignored(Ignored.TOO_EARLY, SetTimer(state.due_at, state.sequence))
-    walk.note(node, event_id="scheduledNotificationReceived", processing_ms=walk.rested_ms())
+    if isinstance(node, Reaction):
+        return _give_up(walk, node)
+    walk.note(node, event_id=_TIMER_EVENT, processing_ms=walk.rested_ms())
     return walk.done(walk.follow(node, transition_of(node, TransitionKind.NEXT)))
+
+
+def _give_up(walk: Walk, node: Reaction) -> Plan:
+    """Go on without a reaction, unless there is one that the instance is yet to be told of."""
+    seen = walk.facts.interactions.get(node.message_node_id)
+    if seen is None:
+        return walk.done(facts_ahead(walk.definition, node.id, walk.facts))
+    found = answering(node, seen)
+    if found is not None:
+        return walk.done(walk.follow(node, walk.reacted(node, found)))
+    walk.note(
+        node,
+        status=StepStatus.TIMED_OUT,
+        event_id=_TIMER_EVENT,
+        processing_ms=walk.rested_ms(),
+    )
+    return walk.done(walk.follow(node, transition_of(node, TransitionKind.TIMEOUT)))
+
+
+def _react(walk: Walk, told: Interacted) -> Plan:
+    node = walk.here()
+    if walk.state.waiting_for is not WaitingFor.REACTION or not isinstance(node, Reaction):
+        return walk.ignored(Ignored.NOT_WAITING_FOR_REACTION)
+    found = answering(node, [told.interaction])
+    if told.node_id != node.message_node_id or found is None:
+        return walk.ignored(Ignored.OTHER_REACTION)
+    return walk.done(walk.follow(node, walk.reacted(node, found)))
 
 
 def _take_outcome(walk: Walk, ended: DeliveryEnded) -> Plan:

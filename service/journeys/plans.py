@@ -54,6 +54,8 @@ class Ignored(StrEnum):
     NOT_ENTERED = "notEntered"
     NOT_WAITING_FOR_DELIVERY = "notWaitingForDelivery"
     DELIVERY_OF_OTHER_NODE = "deliveryOfOtherNode"
+    NOT_WAITING_FOR_REACTION = "notWaitingForReaction"
+    OTHER_REACTION = "otherReaction"
     NOT_WAITING_FOR_TIMER = "notWaitingForTimer"
     TIMER_OF_OTHER_STEP = "timerOfOtherStep"
     TOO_EARLY = "tooEarly"

@@ -5,7 +5,7 @@ Days pass in microseconds, and the same script always tells the same story.
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -21,10 +21,12 @@ from service.journeys.stimuli import (
     DeliveryEnded,
     DeliveryOutcome,
     Entered,
+    Interacted,
     LifeEnded,
     Stimulus,
     TimerFired,
 )
+from service.outbound.interactions import Interaction
 
 FactsSource = Callable[[FactsWanted, InstanceState, datetime], Facts]
 
@@ -44,16 +46,25 @@ class ScriptedOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptedReaction:
+    """What the person does with a node's message, and how long after it was dispatched."""
+
+    interaction: Interaction
+    after: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """The world around one run.
 
-    ``outcomes`` are by node id, a node without one is sent at once. ``also`` are further stimuli
-    with the moment they come, such as a stop.
+    ``outcomes`` and ``reactions`` are by node id; a node without an outcome is sent at once.
+    ``also`` are further stimuli with the moment they come, such as a stop.
     """
 
     entered: Entered
     facts: FactsSource = lambda _wanted, _state, _now: NO_FACTS
     outcomes: Mapping[str, ScriptedOutcome] = field(default_factory=dict)
+    reactions: Mapping[str, ScriptedReaction] = field(default_factory=dict)
     also: Iterable[tuple[datetime, Stimulus]] = ()
     seed: int = 0
 
@@ -90,9 +101,13 @@ def simulate(definition: JourneyDefinition, script: Script) -> Story:
     steps: list[Step] = []
     dispatches: list[Dispatch] = []
     ignored: list[Ignored] = []
+    seen: dict[str, frozenset[Interaction]] = {}
     while state.ended is None:
         now, stimulus = _next(queue, state, now)
-        planned = _plan_with_facts(definition, state, stimulus, script, now)
+        if isinstance(stimulus, Interacted):
+            before = seen.get(stimulus.node_id, frozenset())
+            seen[stimulus.node_id] = before | {stimulus.interaction}
+        planned = _plan_with_facts(definition, state, stimulus, script, seen, now)
         state = planned.state
         steps += planned.steps
         dispatches += [item for item in planned.intents if isinstance(item, Dispatch)]
@@ -119,12 +134,15 @@ def _plan_with_facts(
     state: InstanceState,
     stimulus: Stimulus,
     script: Script,
+    seen: Mapping[str, frozenset[Interaction]],
     now: datetime,
 ) -> Plan:
     planned = plan(definition, state, stimulus, NO_FACTS, now, script.seed)
     if planned.facts_wanted is None:
         return planned
     facts = script.facts(planned.facts_wanted, state, now)
+    known = {key: seen.get(key, frozenset()) for key in planned.facts_wanted.messages}
+    facts = replace(facts, interactions=known)
     planned = plan(definition, state, stimulus, facts, now, script.seed)
     if planned.facts_wanted is not None:
         raise SimulationError(
@@ -154,3 +172,6 @@ def _caused_by(
                     response=told.response,
                 )
                 yield now + told.after, ended
+            done = script.reactions.get(intent.node_id)
+            if done is not None:
+                yield now + done.after, Interacted(intent.node_id, done.interaction)

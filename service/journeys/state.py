@@ -23,6 +23,7 @@ class WaitingFor(StrEnum):
     ENTRY = "entry"
     TIMER = "timer"
     DELIVERY = "delivery"
+    REACTION = "reaction"
     NOTHING = "nothing"
 
 

@@ -26,14 +26,21 @@ from service.journeys.definitions import (
 )
 from service.journeys.state import Arrival, Ending
 from service.journeys.stimuli import DeliveryOutcome
+from service.outbound.interactions import Interaction
 
 ON_ERROR = "on-error"
+ON_TIMEOUT = "on-timeout"
+_NAMED_WAYS = {
+    TransitionKind.TIMEOUT_OR_ERROR: ON_ERROR,
+    TransitionKind.TIMEOUT: ON_TIMEOUT,
+}
 _NODE_TYPES = {
     NodeType.AUDIENCE_QUALIFICATION: "segmentTrigger",
     NodeType.UNITARY: "event",
     NodeType.CONDITION: "condition",
     NodeType.WAIT: "wait",
     NodeType.CUSTOM_ACTION: "action",
+    NodeType.REACTION: "reaction",
     NodeType.END: "end",
 }
 _STEP_TYPES = {
@@ -42,6 +49,7 @@ _STEP_TYPES = {
     NodeType.CONDITION: "ConditionalRouterStep",
     NodeType.WAIT: "TimerStep",
     NodeType.CUSTOM_ACTION: "ActionStep",
+    NodeType.REACTION: "ReactionStep",
     NodeType.END: "EndStep",
 }
 _ERRORS = {
@@ -98,7 +106,11 @@ class ActionStep:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of one instance; ``sequence`` counts from 1 without gaps."""
+    """One step of one instance; ``sequence`` counts from 1 without gaps.
+
+    ``awaits_reaction`` marks a dispatch whose message a node further on listens to; ``reaction`` is
+    what such a node learned.
+    """
 
     sequence: int
     node_id: str
@@ -115,6 +127,8 @@ class Step:
     processing_ms: int | None = None
     parent: ParentStep | None = None
     action: ActionStep | None = None
+    awaits_reaction: bool = False
+    reaction: Interaction | None = None
     ended: Ending | None = None
 
     @property
@@ -136,6 +150,8 @@ class StepDetails(TypedDict, total=False):
     qualification: str | None
     processing_ms: int | None
     action: ActionStep | None
+    awaits_reaction: bool
+    reaction: Interaction | None
     ended: Ending | None
 
 
@@ -167,12 +183,11 @@ def parent_of(definition: JourneyDefinition, arrival: Arrival | None) -> ParentS
     if arrival is None or source is None:
         return None
     taken = source.transitions[arrival.transition]
-    is_error = taken.kind is TransitionKind.TIMEOUT_OR_ERROR
     return ParentStep(
         node_id=source.id,
         node_name=source.name or source.id,
         node_type=source.type,
-        transition_id=ON_ERROR if is_error else f"{source.id}/{arrival.transition}",
+        transition_id=_NAMED_WAYS.get(taken.kind, f"{source.id}/{arrival.transition}"),
         transition_name=taken.name,
         is_condition=isinstance(source, Condition),
     )
@@ -186,8 +201,8 @@ def step_id(instance_id: UUID, sequence: int) -> UUID:
 def step_to_xdm(step: Step, run: Run) -> JsonObject:
     """Return the step event as it is stored and exported; what does not apply is left out.
 
-    ``_edgepost`` holds what Adobe's schema has no field for: how the instance ended, and how the
-    delivery did.
+    ``_edgepost`` holds what Adobe's schema has no field for: how the instance ended, how the
+    delivery did, and what was done with its message.
     """
     fields: JsonObject = {
         "nodeID": step.node_id,
@@ -223,6 +238,9 @@ def step_to_xdm(step: Step, run: Run) -> JsonObject:
         if step.action and step.action.outcome
         else None,
         "deliveryCode": step.action.code if step.action else None,
+        "awaitsReaction": step.awaits_reaction or None,
+        "interaction": step.reaction.kind.value if step.reaction else None,
+        "interactionActionID": step.reaction.action_id if step.reaction else None,
     }
     event: JsonObject = {
         "_id": fields["stepID"],

@@ -9,6 +9,7 @@ import msgspec
 
 from service.core.errors import EdgepostError
 from service.core.json import JsonObject
+from service.outbound.interactions import Interaction
 
 
 class UnknownStimulusError(EdgepostError):
@@ -62,6 +63,14 @@ class DeliveryEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Interacted:
+    """The person did something with the message of one node."""
+
+    node_id: str
+    interaction: Interaction
+
+
+@dataclass(frozen=True, slots=True)
 class EventArrived:
     """An event of the person with an orchestration ``eventID`` came while inside."""
 
@@ -85,13 +94,21 @@ class LifeEnded:
 
 
 Stimulus: TypeAlias = (
-    Entered | TimerFired | DeliveryEnded | EventArrived | Stopped | ProfileErased | LifeEnded
+    Entered
+    | TimerFired
+    | DeliveryEnded
+    | Interacted
+    | EventArrived
+    | Stopped
+    | ProfileErased
+    | LifeEnded
 )
 
 _KINDS: dict[str, type[Stimulus]] = {
     "entered": Entered,
     "timerFired": TimerFired,
     "deliveryEnded": DeliveryEnded,
+    "interacted": Interacted,
     "eventArrived": EventArrived,
     "stopped": Stopped,
     "profileErased": ProfileErased,

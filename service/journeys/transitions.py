@@ -9,8 +9,10 @@ from service.journeys.definitions import (
     JourneyDefinition,
     Node,
     NodeType,
+    Reaction,
     Transition,
     TransitionKind,
+    transition_of,
 )
 from service.journeys.problems import Problem, ProblemCode
 
@@ -21,6 +23,7 @@ _ALLOWED = {
     NodeType.UNITARY: _PLAIN,
     NodeType.WAIT: _PLAIN,
     NodeType.CUSTOM_ACTION: _PLAIN | {TransitionKind.TIMEOUT_OR_ERROR},
+    NodeType.REACTION: _PLAIN | {TransitionKind.TIMEOUT},
     NodeType.CONDITION: frozenset(
         {TransitionKind.EXPRESSION, TransitionKind.PERCENTAGE, TransitionKind.OTHERWISE},
     ),
@@ -46,6 +49,9 @@ def transition_problems(
         transition.kind is TransitionKind.NEXT for transition in node.transitions
     ):
         message = f"nothing follows {node.id!r}: lead it to an end node"
+        yield Problem(f"{path}/transitions", ProblemCode.DEAD_END, message)
+    if isinstance(node, Reaction) and transition_of(node, TransitionKind.TIMEOUT) is None:
+        message = f"nothing follows {node.id!r} when nobody reacts: add a timeout transition"
         yield Problem(f"{path}/transitions", ProblemCode.DEAD_END, message)
 
 

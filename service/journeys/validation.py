@@ -25,10 +25,12 @@ from service.journeys.definitions import (
     JourneyDefinition,
     Node,
     QualificationEntry,
+    Reaction,
     Wait,
 )
 from service.journeys.graph import longest_waits, on_cycle, reachable
 from service.journeys.problems import Problem, ProblemCode, Severity
+from service.journeys.reactions import reaction_problems
 from service.journeys.transitions import transition_problems
 
 _NODE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -77,6 +79,8 @@ def validate(
             message = f"the way through {node.id!r} leads back to it"
             found.append(Problem(path, ProblemCode.CYCLE, message))
         found += _node_problems(node, path, known)
+        if isinstance(node, Reaction):
+            found += reaction_problems(definition, node, path)
         found += transition_problems(definition, node, path, check_expression)
     return (*found, *_wait_problems(definition))
 
@@ -164,7 +168,7 @@ def _node_problems(node: Node, path: str, known: Known) -> Iterator[Problem]:
                 yield Problem(f"{path}/delay", ProblemCode.WAIT_TOO_SHORT, message)
         case CustomAction():
             yield from _action_problems(node, path, known)
-        case Condition() | End():
+        case Condition() | Reaction() | End():
             pass
 
 
@@ -188,8 +192,9 @@ def _wait_problems(definition: JourneyDefinition) -> Iterator[Problem]:
     longest, last = longest_waits(definition)
     if longest > INSTANCE_LIFE and last is not None:
         index = next(i for i, node in enumerate(definition.nodes) if node.id == last)
+        key = "timeout" if isinstance(definition.nodes[index], Reaction) else "delay"
         message = f"the waits up to here last {longest.days} days; a run ends after 91"
-        yield Problem(f"/nodes/{index}/delay", ProblemCode.WAITS_EXCEED_LIFE, message)
+        yield Problem(f"/nodes/{index}/{key}", ProblemCode.WAITS_EXCEED_LIFE, message)
 
 
 def _is_name(text: str) -> bool:

@@ -1,7 +1,7 @@
 """One call of the planner in progress: from a node onward until the person rests or leaves."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Unpack
 
 from service.journeys.conditions import (
@@ -20,9 +20,13 @@ from service.journeys.definitions import (
     EventEntry,
     JourneyDefinition,
     Node,
+    Reaction,
+    TransitionKind,
     Wait,
+    transition_of,
 )
 from service.journeys.plans import Dispatch, EndInstance, Ignored, Intent, Plan, SetTimer
+from service.journeys.reactions import answering
 from service.journeys.state import (
     Arrival,
     EndDetail,
@@ -41,6 +45,7 @@ from service.journeys.step_events import (
     parent_of,
 )
 from service.journeys.stimuli import Entered
+from service.outbound.interactions import EVENT_TYPES, Interaction
 
 
 class Walk:
@@ -117,17 +122,13 @@ class Walk:
         while True:
             target = self._arrive(node, transition)
             match target:
-                case Condition():
-                    if not is_known(target, self.facts):
-                        return facts_ahead(self.definition, target.id, self.facts)
-                    transition = choose(target, self.facts, self.seed)
-                    if transition is None:
-                        self.end(target, EndReason.EXITED, EndDetail.NO_PATH_MATCHED)
-                        return None
-                    self.note(target)
-                    node = target
+                case Condition() | Reaction():
+                    passed = self._pass(target)
+                    if not isinstance(passed, int):
+                        return passed
+                    node, transition = target, passed
                 case Wait():
-                    self._rest(target)
+                    self._rest(target, target.duration, WaitingFor.TIMER)
                     return None
                 case CustomAction():
                     return self._call(target)
@@ -185,6 +186,17 @@ class Walk:
         )
         self.steps.append(replace(step, **said))
 
+    def reacted(self, node: Reaction, interaction: Interaction) -> int | None:
+        """Record that people reacted as a node waits for; return the way on."""
+        self.note(
+            node,
+            event_id=EVENT_TYPES[interaction.kind],
+            is_external_event=True,
+            processing_ms=self.rested_ms(),
+            reaction=interaction,
+        )
+        return transition_of(node, TransitionKind.NEXT)
+
     def rested_ms(self) -> int | None:
         """Return for how long the person has rested at this node, in milliseconds."""
         since = self.state.rests_since
@@ -206,17 +218,37 @@ class Walk:
             )
         return target
 
-    def _rest(self, wait: Wait) -> None:
-        """Come to rest until a moment, if the instance may live that long."""
-        due_at = self.now + wait.duration
+    def _pass(self, node: Condition | Reaction) -> int | FactsWanted | None:
+        """Return the way on from a node, or what must be known first; ``None`` at a rest or end."""
+        if isinstance(node, Condition):
+            if not is_known(node, self.facts):
+                return facts_ahead(self.definition, node.id, self.facts)
+            transition = choose(node, self.facts, self.seed)
+            if transition is None:
+                self.end(node, EndReason.EXITED, EndDetail.NO_PATH_MATCHED)
+            else:
+                self.note(node)
+            return transition
+        seen = self.facts.interactions.get(node.message_node_id)
+        if seen is None:
+            return facts_ahead(self.definition, node.id, self.facts)
+        found = answering(node, seen)
+        if found is None:
+            self._rest(node, node.timeout, WaitingFor.REACTION)
+            return None
+        return self.reacted(node, found)
+
+    def _rest(self, node: Node, duration: timedelta, waiting_for: WaitingFor) -> None:
+        """Come to rest until a moment at most, if the instance may live that long."""
+        due_at = self.now + duration
         life_ends_at = self.state.life_ends_at
         if life_ends_at is not None and due_at > life_ends_at:
-            self.time_out(wait)
+            self.time_out(node)
             return
-        self.note(wait, is_node_processed=False)
+        self.note(node, is_node_processed=False)
         self.state = replace(
             self.state,
-            waiting_for=WaitingFor.TIMER,
+            waiting_for=waiting_for,
             rests_since=self.now,
             due_at=due_at,
         )
@@ -234,6 +266,7 @@ class Walk:
             kind=StepKind.DISPATCH,
             is_node_processed=False,
             action=action_step(action),
+            awaits_reaction=self.definition.awaits_reaction_to(action.id),
         )
         self.state = replace(
             self.state,

@@ -135,15 +135,6 @@ END = SetStatement(
     params=_AT,
     result={"id": KEY, "journey_version_id": KEY, "node_id": TEXT, "state": TEXT},
 )
-OPENED = SetStatement(
-    """
-    UPDATE delivery SET opened_at = r.at FROM {r}
-    WHERE delivery.sandbox_id = :sandbox_id AND delivery.id = r.id
-        AND (delivery.opened_at IS NULL OR delivery.opened_at > r.at)
-    """,
-    rows={"r": {"id": KEY, "at": MOMENT}},
-    params=_SANDBOX,
-)
 # A loose index scan: one probe per lane, however many deliveries wait in it.
 DUE_LANES = SetStatement(
     """

@@ -1,6 +1,5 @@
-"""Deliveries as operators and other flows see them: lanes with work, lists, attempts, opens."""
+"""Deliveries as operators and other flows see them: lanes with work, lists, attempts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -95,17 +94,3 @@ def get(
         .order_by(DeliveryAttempt.number, DeliveryAttempt.id)
     )
     return delivery, tuple(attempts)
-
-
-def record_opened(session: Session, scope: Scope, opened: Sequence[tuple[UUID, datetime]]) -> None:
-    """Keep when the messages of these deliveries were first opened. The caller commits.
-
-    Ids that are no delivery's are passed over: they come from devices.
-    """
-    first: dict[UUID, datetime] = {}
-    for key, at in opened:
-        first[key] = min(at, first.get(key, at))
-    if first:
-        ids = [(key,) for key in sorted(first)]
-        rows.LOCK.run(session, {"sandbox_id": scope.sandbox_id}, r=ids)
-        rows.OPENED.run(session, {"sandbox_id": scope.sandbox_id}, r=sorted(first.items()))

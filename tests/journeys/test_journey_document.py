@@ -14,12 +14,14 @@ from service.journeys.definitions import (
     CustomAction,
     ProfileValue,
     QualificationEntry,
+    Reaction,
     Wait,
 )
 from service.journeys.document import parse
 from service.journeys.durations import parse_duration
 from service.journeys.problems import DefinitionError
-from tests.journeys.worlds import node_of, welcome
+from service.outbound.interactions import InteractionKind
+from tests.journeys.worlds import followed, node_of, welcome
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -47,6 +49,40 @@ def test_a_document_is_read_into_values() -> None:
         Constant("VIP"),
         ContextValue(("segment", "id")),
     ]
+
+
+def test_a_reaction_is_read_with_its_message_and_its_time() -> None:
+    document = followed()
+    node_of(document, "opened").update(interaction="customAction", actionID="Buy now", timeout=90)
+
+    reaction = parse(document).by_id["opened"]
+
+    assert isinstance(reaction, Reaction)
+    assert (reaction.message_node_id, reaction.interaction) == (
+        "call",
+        InteractionKind.CUSTOM_ACTION,
+    )
+    assert (reaction.action_id, reaction.timeout) == ("Buy now", timedelta(seconds=90))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code"),
+    [
+        ("interaction", None, "missing"),
+        ("interaction", "clicked", "unknownValue"),
+        ("timeout", None, "missing"),
+        ("timeout", "tomorrow", "badDuration"),
+        ("messageNodeId", 5, "wrongType"),
+        ("actionID", [], "wrongType"),
+        ("actionId", "act-1", "unknownKey"),
+        ("delay", "P1D", "unknownKey"),
+    ],
+)
+def test_a_reaction_that_is_not_understood_is_refused(key: str, value: object, code: str) -> None:
+    document = followed()
+    node_of(document, "opened")[key] = value
+
+    assert problems_of(document) == [(f"/nodes/4/{key}", code)]
 
 
 def test_what_is_left_out_is_adobes_default() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.core import json
 from service.journeys.conditions import NO_FACTS, Facts, FactsWanted
-from service.journeys.definitions import JourneyDefinition
+from service.journeys.definitions import JourneyDefinition, Reaction
 from service.journeys.document import parse
 from service.journeys.planner import plan
 from service.journeys.plans import Dispatch, EndInstance, Ignored, Plan, SetTimer
@@ -25,13 +25,23 @@ from service.journeys.stimuli import (
     DeliveryOutcome,
     Entered,
     EventArrived,
+    Interacted,
     LifeEnded,
     ProfileErased,
     Stimulus,
     Stopped,
     TimerFired,
 )
-from tests.journeys.worlds import RESULTS, START, definitions, facts_for, node_of, welcome
+from service.outbound.interactions import Interaction, InteractionKind
+from tests.journeys.worlds import (
+    INTERACTIONS,
+    RESULTS,
+    START,
+    definitions,
+    facts_for,
+    node_of,
+    welcome,
+)
 
 GOLD = Facts({'tier = "gold"': True}, {"person.name.firstName": "Ada"})
 OTHER = Facts({'tier = "gold"': False}, {"person.name.firstName": "Ada"})
@@ -190,6 +200,10 @@ def test_the_first_of_two_true_paths_wins() -> None:
         (ENTERED, Ignored.ALREADY_ENTERED),
         (TimerFired(3), Ignored.NOT_WAITING_FOR_TIMER),
         (DeliveryEnded("log", DeliveryOutcome.SENT), Ignored.DELIVERY_OF_OTHER_NODE),
+        (
+            Interacted("call", Interaction(InteractionKind.RECEIVED)),
+            Ignored.NOT_WAITING_FOR_REACTION,
+        ),
         (EventArrived("order", {}), Ignored.NO_NODE_WAITS_FOR_EVENTS),
         (LifeEnded(), Ignored.TOO_EARLY),
     ],
@@ -332,11 +346,21 @@ def _right(outcome: DeliveryOutcome) -> Teller:
     """Tell the instance just what it waits for."""
 
     def tell(state: InstanceState, _last: Stimulus | None) -> tuple[Stimulus, timedelta]:
-        if state.waiting_for is WaitingFor.TIMER:
+        if state.waiting_for in {WaitingFor.TIMER, WaitingFor.REACTION}:
             return TimerFired(state.sequence), timedelta(days=10)
         if state.waiting_for is WaitingFor.DELIVERY and state.node_id:
             return DeliveryEnded(state.node_id, outcome), timedelta(seconds=1)
         return Entered(at=START, event={"n": 1}), timedelta()
+
+    return tell
+
+
+def _react(interaction: Interaction) -> Teller:
+    """Do something with the message of the action at hand, or the one a reaction waits for."""
+
+    def tell(state: InstanceState, _last: Stimulus | None) -> tuple[Stimulus, timedelta]:
+        here = (state.node_id or "n1").removesuffix("r")
+        return Interacted(here, interaction), timedelta(seconds=1)
 
     return tell
 
@@ -355,6 +379,7 @@ WRONG: st.SearchStrategy[Stimulus] = st.one_of(
     st.builds(Entered, at=st.just(START)),
     st.builds(TimerFired, st.integers(0, 16)),
     st.builds(DeliveryEnded, NODE_IDS, OUTCOMES),
+    st.builds(Interacted, NODE_IDS, INTERACTIONS),
     st.builds(EventArrived, st.just("order"), st.just({})),
     st.just(LifeEnded()),
 )
@@ -363,6 +388,7 @@ TELLERS: st.SearchStrategy[list[Teller]] = st.lists(
     st.one_of(
         st.builds(_right, OUTCOMES),
         st.builds(_right, st.just(DeliveryOutcome.SENT)),
+        st.builds(_react, INTERACTIONS),
         st.builds(_this, WRONG, st.integers(0, 2)),
         st.builds(_this, LAST, st.just(0)),
         st.just(_again),
@@ -375,6 +401,8 @@ TELLERS: st.SearchStrategy[list[Teller]] = st.lists(
 class Log:
     state: InstanceState = field(default_factory=InstanceState)
     plans: list[tuple[InstanceState, Plan]] = field(default_factory=list)
+    seen: dict[str, frozenset[Interaction]] = field(default_factory=dict)
+    seen_at_step: list[dict[str, frozenset[Interaction]]] = field(default_factory=list)
 
     @property
     def steps(self) -> list[Step]:
@@ -397,8 +425,11 @@ def _run(
         last, step = tell(log.state, last)
         now += step
         before = log.state
-        planned = _planned(definition, before, last, results, now, seed)
+        if isinstance(last, Interacted):
+            log.seen[last.node_id] = log.seen.get(last.node_id, frozenset()) | {last.interaction}
+        planned = _planned(definition, before, last, results, log.seen, now, seed)
         log.plans.append((before, planned))
+        log.seen_at_step += [dict(log.seen)] * len(planned.steps)
         log.state = planned.state
         if through_store:
             stored = json.encode(state_to_json(planned.state))
@@ -411,6 +442,7 @@ def _planned(
     state: InstanceState,
     stimulus: Stimulus,
     results: dict[str, bool],
+    seen: dict[str, frozenset[Interaction]],
     now: datetime,
     seed: int,
 ) -> Plan:
@@ -418,7 +450,7 @@ def _planned(
     if planned.facts_wanted is None:
         return planned
     assert (planned.state, planned.steps, planned.intents) == (state, (), ())
-    facts = facts_for(planned.facts_wanted, results)
+    facts = facts_for(planned.facts_wanted, results, seen)
     planned = plan(definition, state, stimulus, facts, now, seed)
     assert planned.facts_wanted is None, "one fetch is enough"
     return planned
@@ -483,9 +515,46 @@ def test_who_is_inside_rests_at_a_node_that_will_move_them_on(
             ("entry", None),
             ("timer", "wait"),
             ("delivery", "custom_action"),
+            ("reaction", "reaction"),
         } or (state.waiting_for is WaitingFor.NOTHING and state.ended is not None)
-        assert (state.due_at is not None) is (state.waiting_for is WaitingFor.TIMER)
+        is_timed = state.waiting_for in {WaitingFor.TIMER, WaitingFor.REACTION}
+        assert (state.due_at is not None) is is_timed
         assert state.ended is None or state.ended.detail != "definitionBroken"
+
+
+def reaction_by_hand(reaction: Reaction, seen: frozenset[Interaction]) -> bool:
+    """Say whether somebody who did all this has reacted as the node waits for."""
+    opening = [each for each in seen if each.opens_app]
+    pressed = [each for each in seen if each.kind == "customAction"]
+    if reaction.action_id is not None:
+        pressed = [each for each in pressed if each.action_id == reaction.action_id]
+    dismissed = [each for each in seen if each.kind == "dismissed"]
+    expected: dict[str, list[Interaction]] = {
+        "received": list(seen),
+        "opened": opening,
+        "customAction": pressed,
+        "dismissed": dismissed,
+    }
+    return bool(expected[reaction.interaction])
+
+
+@given(**RUNS)
+def test_a_reaction_is_left_by_its_way_exactly_when_the_person_reacted_before(
+    definition: JourneyDefinition,
+    tellers: list[Teller],
+    results: dict[str, bool],
+    seed: int,
+) -> None:
+    log = _run(definition, tellers, results, seed)
+
+    for step, seen in zip(log.steps, log.seen_at_step, strict=True):
+        node = definition.by_id[step.node_id]
+        if isinstance(node, Reaction) and step.ended is None:
+            has_reacted = reaction_by_hand(node, seen.get(node.message_node_id, frozenset()))
+            is_resting = not step.is_node_processed
+            gave_up = step.status is StepStatus.TIMED_OUT
+            assert has_reacted is not (is_resting or gave_up)
+            assert (step.reaction is not None) is has_reacted
 
 
 @given(**RUNS)

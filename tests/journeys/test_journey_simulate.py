@@ -12,12 +12,22 @@ from service.journeys.simulate import (
     FactsSource,
     Script,
     ScriptedOutcome,
+    ScriptedReaction,
     SimulationError,
     simulate,
 )
 from service.journeys.state import InstanceState
 from service.journeys.stimuli import DeliveryOutcome, Entered, Stopped
-from tests.journeys.worlds import RESULTS, START, documents, facts_for, welcome
+from service.outbound.interactions import Interaction, InteractionKind
+from tests.journeys.worlds import (
+    INTERACTIONS,
+    RESULTS,
+    START,
+    documents,
+    facts_for,
+    followed,
+    welcome,
+)
 
 ENTERED = Entered(at=START, segment={"id": "seg-1", "status": "realized"})
 
@@ -49,6 +59,38 @@ def test_another_person_waits_three_days_and_a_cap_sends_them_to_the_log() -> No
     assert story.node_ids == ("start", "tier", "rest", "call", "log", "done")
     assert [dispatch.node_id for dispatch in story.dispatches] == ["call", "log"]
     assert story.ended_at == START + timedelta(days=3)
+
+
+OPENED = Interaction(InteractionKind.OPENED, opens_app=True)
+GOLD = knowing({'tier = "gold"': True})
+
+
+def test_whoever_opens_the_message_in_time_is_done_then() -> None:
+    reactions = {"call": ScriptedReaction(OPENED, timedelta(hours=1))}
+
+    story = simulate(parse(followed()), Script(ENTERED, GOLD, reactions=reactions))
+
+    assert story.node_ids == ("start", "tier", "call", "opened", "done")
+    assert story.ended_at == START + timedelta(hours=1)
+
+
+def test_whoever_does_not_goes_the_other_way_when_the_time_is_over() -> None:
+    late = {"call": ScriptedReaction(OPENED, timedelta(days=2, seconds=1))}
+
+    story = simulate(parse(followed()), Script(ENTERED, GOLD, reactions=late))
+
+    assert story.node_ids == ("start", "tier", "call", "opened", "log", "done")
+    assert story.ended_at == START + timedelta(days=2)
+
+
+def test_an_open_that_is_known_before_the_vendors_answer_counts() -> None:
+    outcomes = {"call": ScriptedOutcome(after=timedelta(seconds=5))}
+    reactions = {"call": ScriptedReaction(OPENED, timedelta(seconds=1))}
+
+    story = simulate(parse(followed()), Script(ENTERED, GOLD, outcomes, reactions))
+
+    assert story.ignored == (Ignored.NOT_WAITING_FOR_REACTION,)
+    assert story.ended_at == START + timedelta(seconds=5)
 
 
 def test_a_stop_in_the_middle_of_a_wait_ends_it_there() -> None:
@@ -83,10 +125,21 @@ def test_a_script_without_the_facts_is_refused() -> None:
         simulate(parse(welcome()), Script(ENTERED))
 
 
+def does_answer(node: dict[str, Any], done: Interaction) -> bool:
+    match node["interaction"]:
+        case "received":
+            return True
+        case "opened":
+            return done.opens_app
+        case kind:
+            return bool(done.kind == kind) and node.get("actionID") in {None, done.action_id}
+
+
 def read_by_hand(
     document: dict[str, Any],
     results: dict[str, bool],
     outcomes: dict[str, DeliveryOutcome],
+    reactions: dict[str, Interaction],
 ) -> tuple[list[str], str]:
     """Follow a document with a finger: the nodes passed and the column it ends in."""
     nodes = {node["id"]: node for node in document["nodes"]}
@@ -104,6 +157,10 @@ def read_by_hand(
                 plain = [way for way in ways if way.get("conditionType") == "timeoutOrError"]
             if not plain:
                 return passed, "end:failed"
+        elif node["type"] == "reaction":
+            done = reactions.get(node["messageNodeId"])
+            if done is None or not does_answer(node, done):
+                plain = [way for way in ways if way.get("conditionType") == "timeout"]
         elif node["type"] == "condition":
             true = [way for way in ways if results.get(way.get("expression", ""), False)]
             rest = [way for way in ways if way.get("conditionType") == "otherwise"]
@@ -119,11 +176,13 @@ def read_by_hand(
     outcomes=st.dictionaries(
         st.builds("n{}".format, st.integers(1, 8)), st.sampled_from(DeliveryOutcome)
     ),
+    reactions=st.dictionaries(st.builds("n{}".format, st.integers(1, 8)), INTERACTIONS),
 )
 def test_a_story_is_what_a_reader_of_the_document_would_tell(
     document: dict[str, Any],
     results: dict[str, bool],
     outcomes: dict[str, DeliveryOutcome],
+    reactions: dict[str, Interaction],
 ) -> None:
     for node in document["nodes"]:  # a lot cannot be read by hand
         node["transitions"] = [
@@ -131,7 +190,10 @@ def test_a_story_is_what_a_reader_of_the_document_would_tell(
         ]
     scripted = {node: ScriptedOutcome(outcome) for node, outcome in outcomes.items()}
 
-    story = simulate(parse(document), Script(Entered(START), knowing(results), scripted))
+    done = {node: ScriptedReaction(each) for node, each in reactions.items()}
+    script = Script(Entered(START), knowing(results), scripted, done)
+
+    story = simulate(parse(document), script)
 
     told = (list(story.node_ids), story.steps[-1].ledger_kind)
-    assert told == read_by_hand(document, results, outcomes)
+    assert told == read_by_hand(document, results, outcomes, reactions)

@@ -22,6 +22,7 @@ from service.journeys.stimuli import (
     DeliveryOutcome,
     Entered,
     EventArrived,
+    Interacted,
     LifeEnded,
     ProfileErased,
     Stimulus,
@@ -31,7 +32,7 @@ from service.journeys.stimuli import (
     stimulus_from_row,
     stimulus_to_row,
 )
-from tests.journeys.worlds import START
+from tests.journeys.worlds import INTERACTIONS, START
 
 MOMENTS = st.integers(0, 10**9).map(lambda seconds: START + timedelta(microseconds=seconds))
 CONTEXTS = st.dictionaries(st.text(), st.integers(-(2**53), 2**53) | st.text() | st.none())
@@ -51,6 +52,7 @@ STIMULI: st.SearchStrategy[Stimulus] = st.one_of(
     st.builds(Entered, at=MOMENTS, event=st.none() | CONTEXTS, is_reentrance=st.booleans()),
     st.builds(TimerFired, st.integers(0, 200)),
     st.builds(DeliveryEnded, st.text(), st.sampled_from(DeliveryOutcome), response=CONTEXTS),
+    st.builds(Interacted, st.text(), INTERACTIONS),
     st.builds(EventArrived, st.text(), CONTEXTS),
     st.sampled_from([Stopped(), ProfileErased(), LifeEnded()]),
 )

@@ -9,7 +9,14 @@ from service.journeys.document import parse
 from service.journeys.graph import longest_waits, on_cycle, reachable
 from service.journeys.problems import DefinitionError, Severity, refuse_errors
 from service.journeys.validation import Known, validate
-from tests.journeys.worlds import KNOWN, accept_expression, documents, node_of, welcome
+from tests.journeys.worlds import (
+    KNOWN,
+    accept_expression,
+    documents,
+    followed,
+    node_of,
+    welcome,
+)
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -158,6 +165,72 @@ def test_what_cannot_run_is_named_at_its_place(wrong: Change, path: str, code: s
     wrong(document)
 
     assert (path, code) in found_in(document)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path", "code"),
+    [
+        (change("opened", "messageNodeId", "nowhere"), "/messageNodeId", "unknownMessage"),
+        (change("opened", "messageNodeId", "rest"), "/messageNodeId", "unknownMessage"),
+        (change("opened", "messageNodeId", None), "/messageNodeId", "unknownMessage"),
+        (change("opened", "messageNodeId", "log"), "/messageNodeId", "messageNotBefore"),
+        (way("rest", 0, "targetNodeId", "opened"), "/messageNodeId", "messageNotBefore"),
+        (change("opened", "timeout", "P30DT1S"), "/timeout", "waitTooLong"),
+        (change("opened", "timeout", 0), "/timeout", "waitTooShort"),
+        (change("opened", "actionID", "Buy"), "/actionID", "badReaction"),
+        (change("opened", "transitions", [{"targetNodeId": "done"}]), "/transitions", "deadEnd"),
+        (
+            change("opened", "transitions", [{"targetNodeId": "log", "conditionType": "timeout"}]),
+            "/transitions",
+            "deadEnd",
+        ),
+        (
+            way("opened", 1, "conditionType", "timeoutOrError"),
+            "/transitions/1/conditionType",
+            "wrongTransition",
+        ),
+        (
+            add_way("opened", targetNodeId="log", conditionType="timeout"),
+            "/transitions/2/conditionType",
+            "wrongTransition",
+        ),
+    ],
+)
+def test_a_reaction_that_cannot_be_waited_for_is_named_at_its_place(
+    wrong: Change, path: str, code: str
+) -> None:
+    document = followed()
+    wrong(document)
+
+    assert (f"/nodes/4{path}", code) in found_in(document)
+
+
+def test_a_reaction_may_follow_its_message_at_a_distance() -> None:
+    document = followed()
+    pause = {"id": "pause", "type": "wait", "delay": 60}
+    document["nodes"].append(pause | {"transitions": [{"targetNodeId": "opened"}]})
+    node_of(document, "call")["transitions"][0]["targetNodeId"] = "pause"
+
+    assert found_in(document) == []
+
+
+def test_a_button_is_named_for_custom_actions_only_and_no_longer_than_it_is_kept() -> None:
+    document = followed()
+    node_of(document, "opened").update(interaction="customAction", actionID="x" * 255)
+    longest = found_in(document)
+    node_of(document, "opened")["actionID"] = "x" * 256
+
+    assert (longest, found_in(document)) == ([], [("/nodes/4/actionID", "badReaction")])
+
+
+def test_the_time_of_a_reaction_counts_into_the_life_of_the_instance() -> None:
+    document = followed()
+    node_of(document, "rest")["delay"] = "P89D"
+    in_time = found_in(document)
+    node_of(document, "rest")["delay"] = "P90D"
+
+    assert in_time == []
+    assert found_in(document) == [("/nodes/4/timeout", "waitsExceedInstanceLife")]
 
 
 def test_a_journey_without_nodes_has_no_entry() -> None:

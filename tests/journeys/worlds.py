@@ -1,5 +1,6 @@
 """Journeys for tests: one written by hand, and any number drawn by Hypothesis."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,9 @@ from service.journeys.conditions import Facts, FactsWanted
 from service.journeys.definitions import JourneyDefinition
 from service.journeys.document import parse
 from service.journeys.validation import Known
+from service.outbound.interactions import Interaction, InteractionKind
 
+BUTTONS = ["Buy", "Later"]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KNOWN = Known(
     segment_ids=frozenset({"seg-1"}),
@@ -86,17 +89,43 @@ def welcome() -> dict[str, Any]:
     }
 
 
+def followed() -> dict[str, Any]:
+    """Return the same journey, but it waits two days for the call's message to be opened."""
+    document = welcome()
+    node_of(document, "call")["transitions"][0]["targetNodeId"] = "opened"
+    reaction: dict[str, Any] = {
+        "id": "opened",
+        "type": "reaction",
+        "name": "Opened",
+        "messageNodeId": "call",
+        "interaction": "opened",
+        "timeout": "P2D",
+        "transitions": [
+            {"targetNodeId": "done"},
+            {"targetNodeId": "log", "conditionType": "timeout"},
+        ],
+    }
+    document["nodes"].insert(4, reaction)
+    return document
+
+
 def node_of(document: dict[str, Any], node_id: str) -> dict[str, Any]:
     """Return one node of a document, to change it."""
     found: dict[str, Any] = next(node for node in document["nodes"] if node["id"] == node_id)
     return found
 
 
-def facts_for(wanted: FactsWanted, results: dict[str, bool]) -> Facts:
+def facts_for(
+    wanted: FactsWanted,
+    results: dict[str, bool],
+    seen: Mapping[str, frozenset[Interaction]] | None = None,
+) -> Facts:
     """Return what was wanted: results by the test's table, each path as its own value."""
+    done = seen or {}
     return Facts(
         results={text: results.get(text, False) for text in wanted.expressions},
         values={path: f"<{path}>" for path in wanted.paths},
+        interactions={node: done.get(node, frozenset()) for node in wanted.messages},
     )
 
 
@@ -109,6 +138,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     for index in range(count):
         later = st.sampled_from(ids[index + 1 :])
         nodes.append(_drawn_node(draw, index, later))
+        if nodes[-1]["type"] == "custom_action" and draw(st.booleans()):
+            nodes.append(_drawn_reaction(draw, nodes[-1], later))
     nodes.append({"id": "end", "type": "end"})
     return {
         "name": "Drawn",
@@ -145,6 +176,28 @@ def _drawn_node(draw: st.DrawFn, index: int, later: st.SearchStrategy[str]) -> d
     return node | {"type": "custom_action", "actionId": "act-1", "paramMappings": [mapping]}
 
 
+def _drawn_reaction(
+    draw: st.DrawFn, action: dict[str, Any], later: st.SearchStrategy[str]
+) -> dict[str, Any]:
+    """Put a reaction between an action and what follows it."""
+    after = action["transitions"][0]["targetNodeId"]
+    reaction = {
+        "id": f"{action['id']}r",
+        "type": "reaction",
+        "messageNodeId": action["id"],
+        "interaction": draw(st.sampled_from(list(InteractionKind))).value,
+        "timeout": draw(st.integers(1, 86_400)),
+        "transitions": [
+            {"targetNodeId": after},
+            {"conditionType": "timeout", "targetNodeId": draw(later)},
+        ],
+    }
+    action["transitions"][0]["targetNodeId"] = reaction["id"]
+    if reaction["interaction"] == InteractionKind.CUSTOM_ACTION and draw(st.booleans()):
+        reaction["actionID"] = draw(st.sampled_from(BUTTONS))
+    return reaction
+
+
 def _reached(nodes: list[dict[str, Any]]) -> set[str]:
     """Return the ids reached from the first node; nodes lead only forward."""
     reached = {"n0"}
@@ -159,6 +212,16 @@ def definitions() -> st.SearchStrategy[JourneyDefinition]:
     return documents().map(parse)
 
 
+INTERACTIONS = st.one_of(
+    st.sampled_from([InteractionKind.RECEIVED, InteractionKind.DISMISSED]).map(Interaction),
+    st.just(Interaction(InteractionKind.OPENED, opens_app=True)),
+    st.builds(
+        Interaction,
+        st.just(InteractionKind.CUSTOM_ACTION),
+        st.sampled_from([*BUTTONS, None]),
+        st.booleans(),
+    ),
+)
 RESULTS = st.dictionaries(
     st.builds("e{}{}".format, st.integers(0, 4), st.integers(0, 2)),
     st.booleans(),

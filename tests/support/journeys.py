@@ -58,6 +58,31 @@ def call(
     }
 
 
+def reaction(
+    to: str = "done",
+    on_timeout: str = "done",
+    *,
+    interaction: str = "opened",
+    message: str = "call",
+    timeout: int | str = "P1D",
+    node_id: str = "react",
+    **changes: Any,
+) -> dict[str, Any]:
+    """Return a reaction to the message of a custom action."""
+    return {
+        "id": node_id,
+        "type": "reaction",
+        "messageNodeId": message,
+        "interaction": interaction,
+        "timeout": timeout,
+        "transitions": [
+            {"targetNodeId": to},
+            {"targetNodeId": on_timeout, "conditionType": "timeout"},
+        ],
+        **changes,
+    }
+
+
 def condition(
     *paths: tuple[str, str], otherwise: str | None = None, node_id: str = "choose"
 ) -> dict[str, Any]:
