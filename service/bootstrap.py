@@ -7,22 +7,25 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
+from service.catalog.datastream_book import DatastreamBook
 from service.core.clock import Clock, SystemClock
 from service.core.secret import Keyring
 from service.db.engine import open_engine
 from service.db.session import SessionFactory
 from service.flows.committer import Committer
 from service.flows.delivery_steps import DeliveryTools
+from service.flows.login_proofs import LoginProofs
 from service.flows.sources import SourceDirectory
 from service.outbound.action_auth import ActionSecrets
 from service.outbound.actions import ActionBook, ActionDirectory
 from service.outbound.auth import ServiceAccountTokens
 from service.outbound.egress import AddressGuard, system_resolver
 from service.outbound.endpoint_directory import EndpointDirectory
+from service.outbound.key_sets import WAIT_S, KeySets
 from service.outbound.store_clock import StoreWatch
 from service.outbound.transport import Transport
 from service.outbound.transport_curl import CurlTransport
-from service.outbound.transport_form import post_form
+from service.outbound.transport_form import get_document, post_form
 from service.settings import Settings
 
 _FORM_S = 10.0
@@ -37,7 +40,9 @@ class Services:
     sessions: SessionFactory
     keyring: Keyring
     sources: SourceDirectory
+    login_proofs: LoginProofs
     committer: Committer
+    datastreams: DatastreamBook
     actions: ActionBook
     endpoints: EndpointDirectory
     transport: Transport
@@ -69,8 +74,12 @@ def build_services(
         clock=clock,
         sessions=sessions,
         keyring=keyring,
-        sources=SourceDirectory(sessions, clock),
+        sources=SourceDirectory(sessions, clock, keyring),
+        login_proofs=LoginProofs(
+            KeySets(partial(get_document, timeout=WAIT_S, guard=guard), clock),
+        ),
         committer=Committer(sessions, clock, keyring, settings, on_commit=on_commit),
+        datastreams=DatastreamBook(keyring, partial(guard.check_url, resolve=system_resolver)),
         actions=ActionBook(secrets, guard, system_resolver),
         endpoints=EndpointDirectory(clock, headroom_percent=settings.headroom_percent),
         transport=CurlTransport(guard),

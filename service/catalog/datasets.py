@@ -1,5 +1,6 @@
 """Named stores of facts; every source gets two of its own, so no fact lacks one."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,6 +61,20 @@ def get(session: Session, scope: Scope, dataset_id: UUID) -> Dataset:
     if row is None:
         raise NotFoundError(f"There is no dataset {dataset_id}.")
     return row
+
+
+def missing(
+    session: Session, scope: Scope, ids: Collection[UUID], schema_class: SchemaClass
+) -> tuple[UUID, ...]:
+    """Return those of ``ids`` that are no dataset of this class in the sandbox, in key order."""
+    if not ids:
+        return ()
+    found = select(Dataset.id).where(
+        Dataset.sandbox_id == scope.sandbox_id,
+        Dataset.id.in_(ids),
+        Dataset.schema_class == schema_class,
+    )
+    return tuple(sorted(set(ids) - set(session.scalars(found))))
 
 
 def list_all(session: Session, scope: Scope) -> tuple[Dataset, ...]:

@@ -10,8 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.catalog import datasets
+from service.catalog.datasets import SchemaClass
+from service.catalog.datastream_settings import DatastreamSettings, as_document
 from service.catalog.models import Datastream
-from service.core.errors import ConflictError, NotFoundError
+from service.core.errors import ConflictError, InvalidInputError, NotFoundError
 from service.core.ids import new_key
 from service.sandboxes.models import Sandbox
 from service.sandboxes.scope import Scope
@@ -144,6 +146,43 @@ def update(
             setattr(row, field.name, list(value) if isinstance(value, tuple) else value)
     row.updated_at = now
     _flush(session, row.name)
+    return row
+
+
+def keep_settings(
+    session: Session,
+    scope: Scope,
+    row: Datastream,
+    settings: DatastreamSettings,
+    login_key: str | None,
+) -> None:
+    """Overwrite a datastream's settings; ``login_key`` is ciphertext. The caller commits.
+
+    Raises:
+        InvalidInputError: An event dataset is not of the sandbox, or not of events.
+    """
+    ids = settings.event_datasets
+    absent = datasets.missing(session, scope, ids, SchemaClass.EXPERIENCE_EVENT)
+    if absent:
+        raise InvalidInputError(
+            f"The sandbox {scope.sandbox} has no dataset {absent[0]} of the class "
+            f"{SchemaClass.EXPERIENCE_EVENT}: name event datasets of this sandbox, such as the "
+            "eventDatasetId of another datastream.",
+            at="eventDatasetIds",
+        )
+    row.settings, row.login_key = as_document(settings), login_key
+    session.flush()
+
+
+def lock(session: Session, scope: Scope, datastream_id: UUID) -> Datastream:
+    """Return one datastream, which nobody else changes until the transaction ends.
+
+    Raises:
+        NotFoundError: The sandbox has no such datastream.
+    """
+    row = session.get(Datastream, (scope.sandbox_id, datastream_id), with_for_update=True)
+    if row is None:
+        raise NotFoundError(f"There is no datastream {datastream_id}.")
     return row
 
 

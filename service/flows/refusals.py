@@ -2,13 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
+from service.access.login_proofs import Flaw
 from service.audit.entries import NewAuditEntry
 from service.core.secret import mask_token
+from service.flows.earlier_proofs import proved_before
 from service.identity.graph import Placement
+from service.identity.identity_map import RefusedIdentity, identity_key
 from service.identity.linking import NamespaceRules
-from service.profiles import push_tokens
-from service.profiles.incoming import IncomingEvent, IncomingRecord, IncomingRequest
+from service.profiles import live_activities, push_tokens
+from service.profiles.incoming import (
+    IncomingConsent,
+    IncomingEvent,
+    IncomingRecord,
+    IncomingRequest,
+)
+
+_Part: TypeAlias = IncomingEvent | IncomingRecord | IncomingConsent
 
 
 def found(
@@ -20,21 +31,27 @@ def found(
 ) -> list[NewAuditEntry]:
     """Return an entry for each refused identity, refused token and dropped link of a batch."""
     return [
-        *_identities(requests, rules, now),
+        *_identities(requests, placement, rules, now),
         *_tokens(requests, now),
+        *_live_activities(requests, now),
         *_links(placement, now),
     ]
 
 
 def _identities(
     requests: Iterable[IncomingRequest],
+    placement: Placement,
     rules: NamespaceRules,
     now: datetime,
 ) -> list[NewAuditEntry]:
     entries = []
     for request in requests:
-        parts: list[IncomingEvent | IncomingRecord] = [*request.events, *request.records]
-        reasons = [(each.namespace, each.reason) for part in parts for each in part.refused]
+        parts: list[_Part] = [*request.events, *request.records, *request.consents]
+        reasons = [
+            (each.namespace, each.reason)
+            for part in parts
+            for each in _worth_an_entry(part, placement, rules)
+        ]
         reasons += [
             (each.namespace, "unknownNamespace")
             for part in parts
@@ -46,6 +63,23 @@ def _identities(
             for namespace, reason in reasons
         ]
     return entries
+
+
+def _worth_an_entry(
+    part: _Part, placement: Placement, rules: NamespaceRules
+) -> Sequence[RefusedIdentity]:
+    """Return what was refused, but for logins without a proof that were proved before.
+
+    Phones repeat the login with each event; an entry for each would bury the others.
+    """
+    if not part.refused or isinstance(part, IncomingRecord):
+        return part.refused
+    proved = proved_before(part.identities, part.refused, placement, rules)
+    return [
+        each
+        for each in part.refused
+        if each.reason != Flaw.MISSING or identity_key(each.namespace, each.value) not in proved
+    ]
 
 
 def _tokens(requests: Iterable[IncomingRequest], now: datetime) -> list[NewAuditEntry]:
@@ -62,6 +96,28 @@ def _tokens(requests: Iterable[IncomingRequest], now: datetime) -> list[NewAudit
         for event in request.events
         for token in event.tokens
         if (reason := push_tokens.refusal(request.source, token)) is not None
+    ]
+
+
+def _live_activities(requests: Iterable[IncomingRequest], now: datetime) -> list[NewAuditEntry]:
+    return [
+        NewAuditEntry(
+            now,
+            str(request.source.id),
+            "liveActivityToken.refuse",
+            mask_token(activity.token),
+            reason,
+            {
+                "kind": activity.kind,
+                "name": activity.name,
+                "appID": activity.app_id,
+                "platform": activity.platform,
+            },
+        )
+        for request in requests
+        for event in request.events
+        for activity in event.live_activities
+        if (reason := live_activities.refusal(request.source, activity)) is not None
     ]
 
 

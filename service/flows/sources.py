@@ -1,22 +1,33 @@
 """Which datastream or inlet a request names, read once in five seconds per process."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import Generic, TypeVar
 from uuid import UUID
 
+import structlog
 from sqlalchemy.orm import Session
 
 from service.catalog import datastreams, inlets
+from service.catalog.datastream_settings import (
+    DEFAULTS,
+    DatastreamSettings,
+    LoginProofMode,
+    read_settings,
+)
 from service.catalog.models import Datastream, Inlet
 from service.core.clock import Clock
 from service.core.ids import parse_key
+from service.core.secret import Keyring, Secret, SecretKeyError
 from service.db.session import SessionFactory, unit_of_work
+from service.identity import rules as namespace_rules
 from service.profiles.incoming import Source
 from service.sandboxes.scope import Scope
 
 FRESH_S = 5.0
+_LOG = structlog.get_logger("service.flows.sources")
 _MOST_ENTRIES = 10_000
 
 
@@ -27,10 +38,14 @@ class DatastreamSource(Source):
     Attributes:
         org_id: The organisation in the names of its cookies.
         origins: Web origins that browsers may call from; empty means any.
+        device_namespaces: Those that name no person, so need no proof of login; known only while
+            the datastream asks for proofs. An unknown namespace is taken for a person's.
     """
 
     org_id: str = ""
     origins: frozenset[str] = frozenset()
+    settings: DatastreamSettings = DEFAULTS
+    device_namespaces: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +120,10 @@ class SourceDirectory:
     A change of a datastream or inlet is followed within five seconds; a new one is known at once.
     """
 
-    def __init__(self, sessions: SessionFactory, clock: Clock) -> None:
+    def __init__(self, sessions: SessionFactory, clock: Clock, keyring: Keyring) -> None:
         self._sessions = sessions
         self._clock = clock
-        self._datastreams = _Shelf(_read_datastream)
+        self._datastreams = _Shelf(partial(_read_datastream, keys=_LoginKeys(keyring)))
         self._inlets = _Shelf(_read_inlet)
 
     def datastream(self, text: str) -> DatastreamSource | Disabled | None:
@@ -128,12 +143,46 @@ class SourceDirectory:
         return self._inlets.find(self._sessions, self._clock, text)
 
 
-def _read_datastream(session: Session, key: UUID) -> DatastreamSource | Disabled | None:
+class _LoginKeys:
+    """Reads the secrets of login proofs; one that cannot be read is logged once."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._unreadable: set[UUID] = set()
+
+    def read(self, row: Datastream) -> Secret | None:
+        """Return a datastream's secret, ``None`` when there is none that can be read.
+
+        Without it no proof can be right, and events are kept all the same.
+        """
+        if row.login_key is None:
+            return None
+        try:
+            secret = self._keyring.decrypt(row.login_key)
+        except SecretKeyError as error:
+            if row.id not in self._unreadable:
+                _LOG.error("login_key_unreadable", datastream=str(row.id), reason=error.detail)
+                self._unreadable.add(row.id)
+            return None
+        self._unreadable.discard(row.id)
+        return secret
+
+
+def _read_datastream(
+    session: Session, key: UUID, *, keys: _LoginKeys
+) -> DatastreamSource | Disabled | None:
     found = datastreams.find_source(session, key)
     if found is None:
         return None
     row, scope = found
-    return datastream_source(row, scope) if row.is_enabled else Disabled(key)
+    if not row.is_enabled:
+        return Disabled(key)
+    source = datastream_source(row, scope, keys.read(row))
+    if source.settings.login_proof.mode is LoginProofMode.OFF:
+        return source
+    namespaces = namespace_rules.read(session, scope).items()
+    devices = frozenset(code for code, rule in namespaces if not rule.is_person)
+    return replace(source, device_namespaces=devices)
 
 
 def _read_inlet(session: Session, key: UUID) -> InletSource | Disabled | None:
@@ -144,8 +193,10 @@ def _read_inlet(session: Session, key: UUID) -> InletSource | Disabled | None:
     return inlet_source(row, scope) if row.is_enabled else Disabled(key)
 
 
-def datastream_source(row: Datastream, scope: Scope) -> DatastreamSource:
-    """Return a datastream as ingest knows it."""
+def datastream_source(
+    row: Datastream, scope: Scope, secret: Secret | None = None
+) -> DatastreamSource:
+    """Return a datastream as ingest knows it; ``secret`` is that of its login proofs."""
     return DatastreamSource(
         scope=scope,
         id=row.id,
@@ -158,6 +209,7 @@ def datastream_source(row: Datastream, scope: Scope) -> DatastreamSource:
         app_ids=frozenset(row.app_ids),
         org_id=row.org_id,
         origins=frozenset(row.origins),
+        settings=read_settings(row.settings, secret),
     )
 
 

@@ -1,6 +1,7 @@
-"""The control plane's one request: a form to a token endpoint, guarded like every other call.
+"""The control plane's requests, guarded like every other call: a form, and a document.
 
-Not for messages: it opens a connection for each request and blocks the thread that asks.
+A form goes to a token endpoint, a document is a set of public keys. Not for messages: each request
+opens a connection of its own and blocks the thread that asks.
 """
 
 import os
@@ -22,7 +23,7 @@ _MAX_ANSWER = 64 * 1024
 
 
 class FormError(EdgepostError):
-    """A form got no usable answer.
+    """A form or the request for a document got no usable answer.
 
     Attributes:
         status: The HTTP status; 0 when none arrived.
@@ -50,13 +51,30 @@ def post_form(url: str, fields: dict[str, str], timeout: float, guard: AddressGu
     Raises:
         FormError: No answer in time, an address was refused, or the answer is not 2xx.
     """
+    return _exchange("POST", url, fields, timeout, guard)
+
+
+def get_document(url: str, timeout: float, guard: AddressGuard) -> bytes:
+    """Fetch a document once, at most 64 KiB of it; all else as for ``post_form``.
+
+    Raises:
+        FormError: As for ``post_form``.
+    """
+    return _exchange("GET", url, None, timeout, guard)
+
+
+def _exchange(
+    method: str, url: str, fields: dict[str, str] | None, timeout: float, guard: AddressGuard
+) -> bytes:
+    named = "The token endpoint" if method == "POST" else "The key set's endpoint"
     wire = _Wire(guard, timeout)
     session = _session(wire)
     alarm = Timer(timeout, wire.cut)
     alarm.daemon = True
     alarm.start()
     try:
-        answer = session.post(
+        answer = session.request(
+            method,
             url,
             data=fields,
             timeout=timeout,
@@ -68,25 +86,25 @@ def post_form(url: str, fields: dict[str, str], timeout: float, guard: AddressGu
     except (OSError, requests.RequestException, HTTPError) as error:
         if wire.refused:
             raise FormError(
-                f"The token endpoint's address is refused ({wire.refused}).", may_retry=False
+                f"{named}'s address is refused ({wire.refused}).", may_retry=False
             ) from error
-        raise FormError("The token endpoint gave no whole answer.") from error
+        raise FormError(f"{named} gave no whole answer.") from error
     finally:
         alarm.cancel()
         wire.release()
         session.close()
     if wire.is_cut:
-        raise FormError("The token endpoint gave no whole answer in time.")
-    _check_status(answer.status_code)
+        raise FormError(f"{named} gave no whole answer in time.")
+    _check_status(answer.status_code, named)
     return body
 
 
-def _check_status(status: int) -> None:
+def _check_status(status: int, named: str) -> None:
     codes = requests.codes
     if not codes.ok <= status < codes.multiple_choices:
         passes = status in (codes.request_timeout, codes.too_many_requests)
         raise FormError(
-            f"The token endpoint answered {status}.",
+            f"{named} answered {status}.",
             status=status,
             may_retry=passes or status >= codes.server_error,
         )

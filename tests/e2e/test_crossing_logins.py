@@ -16,6 +16,7 @@ import pytest
 from mobile_stub import sdk
 from mobile_stub.device import new_token
 from service.core.clock import SystemClock
+from service.core.secret import Keyring, new_secret_key
 from service.db.engine import open_engine
 from service.db.session import SessionFactory, unit_of_work
 from service.flows import evaluate_segments
@@ -41,6 +42,7 @@ PAUSE_S = 3.0
 BATCH_PAUSE_S = 0.2
 SCOPE = Scope(1, "prod")
 CLOCK = SystemClock()
+KEYS = Keyring.of([new_secret_key()])
 STREAMING = {
     "bought": 'CHAIN(xEvent, timestamp, [C0: WHAT(eventType = "commerce.purchases") '
     "WHEN(<= 24 hours before now)])",
@@ -118,7 +120,7 @@ def test_crossing_logins_on_two_web_processes_end_as_if_done_one_by_one(
     replayed = postgres_store.engine.url.set(drivername="postgresql")
     other = replayed.render_as_string(hide_password=False)
     copy_segments(database, other)
-    datastream = SourceDirectory(store, CLOCK).datastream(world.datastream)
+    datastream = SourceDirectory(store, CLOCK, KEYS).datastream(world.datastream)
     assert isinstance(datastream, DatastreamSource)
     replay(postgres_store, one_by_one(fleet, datastream))
     evaluate(postgres_store)

@@ -6,6 +6,10 @@ import pytest
 
 from service.access import signing_keys
 from service.audit.models import QuarantinedBody
+from service.catalog import datastreams
+from service.catalog.datastream_book import DatastreamBook
+from service.catalog.datastream_settings import SettingsChanges
+from service.catalog.datastreams import NewDatastream, Platform
 from service.core.ids import new_key
 from service.core.secret import Keyring, Secret, SecretKeyError, key_id, new_secret_key
 from service.db.session import SessionFactory, unit_of_work
@@ -108,4 +112,31 @@ def test_a_start_without_a_key_that_is_needed_is_refused_by_name(
 def test_every_encrypted_column_of_the_store_is_visited() -> None:
     names = {each.name for each in rotate_secrets.encrypted_columns()}
 
-    assert {"signing_key.secret", "quarantine.body", "custom_action.auth_secret"} <= names
+    assert {
+        "signing_key.secret",
+        "quarantine.body",
+        "custom_action.auth_secret",
+        "datastream.login_key",
+    } <= names
+
+
+def test_the_secret_of_a_datastreams_login_proofs_moves_to_the_new_key(
+    store: SessionFactory,
+    scope: Scope,
+    clock: FixedClock,
+) -> None:
+    secret = Secret("a-secret-of-the-shop-and-of-nobody-else")
+    new = NewDatastream("app", Platform.MOBILE, "EDGEPOST@AdobeOrg")
+    with unit_of_work(store) as session:
+        book = DatastreamBook(Keyring.of([OLD]), lambda _: None)
+        written: SettingsChanges = {"login_proof": {"secret": secret}}
+        key = book.create(session, scope, new, written, now=clock.now()).id
+
+    rotation = rotate_secrets.rotate(store, Keyring.of([NEW, OLD]))
+
+    with unit_of_work(store) as session:
+        ciphertext = datastreams.get(session, scope, key).login_key
+        rotate_secrets.check_keys(session, Keyring.of([NEW]))
+    assert ciphertext is not None
+    assert Keyring.of([NEW]).decrypt(ciphertext) == secret
+    assert rotation.rewritten == 1

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from service.outbound.egress import AddressGuard
-from service.outbound.transport_form import FormError, post_form
+from service.outbound.transport_form import FormError, get_document, post_form
 from tests.support.sinks import (
     answer,
     close_unanswered,
@@ -103,3 +103,42 @@ def test_no_field_shows_in_an_error() -> None:
         post_form(f"http://127.0.0.1:{port}/", FIELDS, 3, LOOPBACK)
 
     assert "s3cret" not in repr(caught.value) + str(caught.value.__cause__)
+
+
+def test_a_document_is_fetched_and_nothing_is_sent() -> None:
+    with running_sink() as sink:
+        body = get_document(sink.url("/keys"), 3, LOOPBACK)
+
+    (got,) = sink.received
+    assert body == b'{"id":"m-1"}'
+    assert got.head.startswith("GET /keys HTTP/1.1")
+    assert got.body == b""
+
+
+def test_a_document_is_fetched_under_the_same_guard() -> None:
+    away = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n"
+    with running_sink(answer(away)) as sink:
+        with pytest.raises(FormError, match="refused \\(loopback\\)"):
+            get_document(sink.url(host="localhost"), 3, AddressGuard())
+        assert sink.connections == 0
+        with pytest.raises(FormError, match="answered 302"):
+            get_document(sink.url(), 3, LOOPBACK)
+
+
+def test_a_document_that_drips_is_cut_off() -> None:
+    with running_sink(drip) as sink:
+        begun = time.monotonic()
+
+        with pytest.raises(FormError, match="no whole answer"):
+            get_document(sink.url(), 0.3, LOOPBACK)
+
+        assert time.monotonic() - begun < 1.5
+
+
+def test_a_document_that_never_ends_is_read_to_64_kib() -> None:
+    whole = b"x" * 100_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+    with running_sink(answer(head + whole)) as sink:
+        body = get_document(sink.url(), 3, LOOPBACK)
+
+    assert body == whole[: 64 * 1024]
