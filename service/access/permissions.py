@@ -1,6 +1,9 @@
 """What an access token may be allowed to do: the values of its ``scope``."""
 
+from collections.abc import Iterable
 from enum import StrEnum
+
+from service.core.errors import ForbiddenError
 
 
 class Permission(StrEnum):
@@ -26,9 +29,50 @@ class Permission(StrEnum):
 
 
 ALL_SANDBOXES = "*"
+# what Adobe's own clients ask for beside; it names nothing of ours
+_OF_ADOBES_CLIENTS = frozenset(
+    {
+        "openid",
+        "AdobeID",
+        "session",
+        "read_organizations",
+        "additional_info",
+        "additional_info.job_function",
+        "additional_info.ownerOrg",
+        "additional_info.projectedProductContext",
+        "additional_info.roles",
+        "adobeio_api",
+        "event_receiver",
+        "event_receiver_api",
+        "cjm.suppression_service.client.all",
+        "cjm.suppression_service.client.delete",
+    },
+)
 
 
-def known(scopes: list[str]) -> tuple[Permission, ...]:
-    """Return the permissions among scope names; other clients' names (``openid``) are dropped."""
+def known(scopes: Iterable[str]) -> tuple[Permission, ...]:
+    """Return the permissions among scope names that were kept; names no longer used are dropped."""
     values = {each.value for each in Permission}
     return tuple(sorted(Permission(each) for each in set(scopes) if each in values))
+
+
+def requested(scopes: Iterable[str]) -> frozenset[Permission]:
+    """Return the permissions that a client asks for, spelled as they are, case included.
+
+    The scopes that Adobe's clients send to Adobe's services are passed over.
+
+    Raises:
+        ForbiddenError: One is neither; a misspelt scope must not widen what the token may do.
+
+    Source: RFC 6749, sections 3.3 and 5.2; Adobe IMS, scopes of OAuth server-to-server credentials.
+    """
+    names = frozenset(scopes) - _OF_ADOBES_CLIENTS
+    permissions = frozenset(known(names))
+    unknown = sorted(names - {each.value for each in permissions})
+    if unknown:
+        raise ForbiddenError(
+            f"There is no scope {', '.join(unknown)}: the scopes are "
+            f"{', '.join(sorted(each.value for each in Permission))}.",
+            unknown=unknown,
+        )
+    return permissions

@@ -17,6 +17,14 @@ _ISSUER = "edgepost"
 _REQUIRED = ["iss", "aud", "sub", "scope", "sandboxes", "iat", "exp"]
 
 
+class MalformedTokenError(UnauthorizedError):
+    """The text is no access token at all."""
+
+
+class ExpiredTokenError(UnauthorizedError):
+    """The token was good, and its time is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """What a verified token says.
@@ -62,14 +70,14 @@ def kid_of(text: str) -> str:
     """Return which key a token claims to be signed with; nothing is verified yet.
 
     Raises:
-        UnauthorizedError: The text is not a JWT or names no key.
+        MalformedTokenError: The text is not a JWT or names no key.
     """
     try:
         kid = jwt.get_unverified_header(text).get("kid")
     except jwt.InvalidTokenError:
         kid = None
     if not isinstance(kid, str):
-        raise UnauthorizedError("The access token is malformed.")
+        raise MalformedTokenError("The access token is malformed.")
     return kid
 
 
@@ -96,7 +104,7 @@ def read(text: str, keys: Mapping[str, TokenKey], *, org_id: str, now: datetime)
         raise UnauthorizedError("The access token is not valid.") from error
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
     if expires_at <= now:
-        raise UnauthorizedError("The access token has expired; ask for a new one.")
+        raise ExpiredTokenError("The access token has expired; ask for a new one.")
     return AccessToken(
         claims["sub"],
         claims["aud"],

@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 
 from service.access import credentials, signing_keys, tokens
-from service.access.permissions import Permission, known
-from service.access.tokens import AccessToken
+from service.access.permissions import Permission, requested
+from service.access.tokens import AccessToken, ExpiredTokenError
 from service.core.clock import Clock
 from service.core.errors import ForbiddenError, UnauthorizedError
 from service.core.secret import Keyring, Secret
@@ -18,10 +18,11 @@ _MOST_REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token to hand out once; ``expires_in`` is in seconds."""
+    """A token to hand out once; ``expires_in`` is in seconds, ``permissions`` what it allows."""
 
     text: Secret
     expires_in: int
+    permissions: tuple[Permission, ...]
 
 
 class AccessTokens:
@@ -51,7 +52,7 @@ class AccessTokens:
 
         Raises:
             UnauthorizedError: The client is unknown or revoked, or the secret is wrong.
-            ForbiddenError: It asks for a permission that it was not given.
+            ForbiddenError: It asks for a permission that it was not given or that does not exist.
             StoreUnavailableError: The store is away.
         """
         with unit_of_work(self._sessions) as session:
@@ -69,7 +70,8 @@ class AccessTokens:
         )
         with unit_of_work(self._sessions) as session:
             key = signing_keys.current(session, self._keyring, now=now)
-        return IssuedToken(Secret(tokens.issue(token, key, now=now)), self._life_s)
+        text = Secret(tokens.issue(token, key, now=now))
+        return IssuedToken(text, self._life_s, tuple(sorted(permissions)))
 
     def verify(self, text: str) -> AccessToken:
         """Return what a token may do.
@@ -86,7 +88,7 @@ class AccessTokens:
                 self._remembered.clear()
             self._remembered[name] = (token, self._clock.monotonic() + _REMEMBERED_S)
         if token.expires_at <= self._clock.now():
-            raise UnauthorizedError("The access token has expired; ask for a new one.")
+            raise ExpiredTokenError("The access token has expired; ask for a new one.")
         return token
 
     def may_collect(self, authorization: str | None, scope: Scope) -> bool:
@@ -116,9 +118,9 @@ class AccessTokens:
 
 
 def _narrowed(held: frozenset[Permission], wanted: list[str]) -> frozenset[Permission]:
-    """Return what is asked for; names that are no permission of ours are other services'."""
-    asked = frozenset(known(wanted))
+    """Return what is asked for, and all that is held when nothing of ours is."""
+    asked = requested(wanted)
     if not asked <= held:
         listed = ", ".join(sorted(asked - held))
-        raise ForbiddenError(f"The client was not given {listed}.", error="invalid_scope")
+        raise ForbiddenError(f"The client was not given {listed}.")
     return asked or held

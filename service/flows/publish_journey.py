@@ -18,14 +18,16 @@ from service.segments.programs import rule_of
 def publish(session: Session, scope: Scope, journey_id: UUID, *, now: datetime) -> Published:
     """Make a journey's draft live; see ``journeys.lifecycle.publish``. The caller commits.
 
+    What it may refer to is held, so that nothing of it is deleted meanwhile.
+
     Raises:
         NotFoundError: There is no such journey.
         DefinitionError: It cannot run; the error names everything that is wrong.
         ConflictError: There is no draft, or it may not follow the version before.
     """
     known = Known(
-        segment_ids=frozenset(str(key) for key in definitions.every_id(session, scope)),
-        action_ids=frozenset(str(row.id) for row in actions.list_all(session, scope)),
+        segment_ids=frozenset(str(key) for key in definitions.held_ids(session, scope)),
+        action_ids=frozenset(str(key) for key in actions.held_ids(session, scope)),
         namespaces=frozenset(row.code for row in namespaces.list_all(session, scope)),
     )
     return lifecycle.publish(session, scope, journey_id, known, check_expression, now=now)

@@ -5,8 +5,8 @@ Source: Journey Optimizer, configure a custom action.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,33 +17,19 @@ from service.core.clock import Clock
 from service.core.errors import ConflictError, InvalidInputError, NotFoundError
 from service.core.ids import new_key
 from service.core.json import JsonObject
-from service.core.secret import Secret
+from service.outbound import action_target, token_choice
 from service.outbound.action_auth import ActionSecrets, StoredAuth
-from service.outbound.adapters.contract import ActionSpec, MessageContext
+from service.outbound.adapters.contract import ActionSpec
 from service.outbound.adapters.registry import get_adapter
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.follow_up import OnBacklog, OnUnknown, Policy
 from service.outbound.gates import Addressing
 from service.outbound.models import CustomAction
-from service.outbound.transport import CallParts
 from service.sandboxes.scope import Scope
 
 MAX_TIMEOUT_MS = 30_000
 MAX_RETRIES = 3
 _NAME = re.compile(r"[A-Za-z0-9_]{1,30}")
-_ADDRESS_SETTINGS = ("appId", "platform")
-_NO_MESSAGE = MessageContext(
-    delivery_id=UUID(int=0),
-    idempotency_key="",
-    token=Secret(""),
-    profile={},
-    event={},
-    parameters={},
-    journey_version_id=UUID(int=0),
-    instance_id=UUID(int=0),
-    node_id="",
-    expires_at=datetime(1970, 1, 1, tzinfo=UTC),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +37,8 @@ class NewAction:
     """An action as its author writes it; ``auth`` may hold a secret.
 
     ``settings`` are the adapter's own and ``appId`` and ``platform``, which choose among a person's
-    push tokens; without them the newest token of any app is taken.
+    push tokens; without them the newest token of any app is taken. An adapter that needs no token
+    has neither.
     """
 
     name: str
@@ -149,8 +136,7 @@ class ActionBook:
             InvalidInputError: The environment lacks the secret.
             SecretKeyError: The secret needs a key that is not configured.
         """
-        settings = {**row.settings}
-        app_id, platform = (settings.pop(name, None) for name in _ADDRESS_SETTINGS)
+        app_id, platform, settings = token_choice.split(row.settings)
         spec = ActionSpec(
             name=row.name,
             adapter=row.adapter,
@@ -162,7 +148,7 @@ class ActionBook:
             timeout_ms=row.timeout_ms,
             settings=settings,
         )
-        target = _target(spec)
+        target = action_target.of(spec)
         return Action(
             id=row.id,
             spec=spec,
@@ -252,6 +238,25 @@ def get(session: Session, scope: Scope, action_id: UUID) -> CustomAction:
     return row
 
 
+def lock(session: Session, scope: Scope, action_id: UUID) -> CustomAction:
+    """Return one action's row, which nobody else changes or refers to until the transaction ends.
+
+    Raises:
+        NotFoundError: There is none of this id in the sandbox.
+    """
+    row = session.get(CustomAction, (scope.sandbox_id, action_id), with_for_update=True)
+    if row is None:
+        raise NotFoundError(f"There is no custom action {action_id}.")
+    return row
+
+
+def held_ids(session: Session, scope: Scope) -> tuple[UUID, ...]:
+    """Return the id of every action; until the transaction ends none of them is deleted."""
+    chosen = select(CustomAction.id).where(CustomAction.sandbox_id == scope.sandbox_id)
+    held = chosen.order_by(CustomAction.id).with_for_update(read=True, key_share=True)
+    return tuple(session.scalars(held))
+
+
 def list_all(session: Session, scope: Scope) -> tuple[CustomAction, ...]:
     """Return every action of a sandbox by name."""
     return tuple(session.scalars(_of(scope).order_by(CustomAction.name)))
@@ -281,12 +286,6 @@ def _stored_auth(row: CustomAction) -> StoredAuth:
     return StoredAuth(row.auth, row.auth_secret, row.auth_secret_ref)
 
 
-def _target(spec: ActionSpec) -> CallParts:
-    """Return where an action calls: what its adapter renders of it without a message."""
-    empty = replace(spec, headers=(), payload={})
-    return get_adapter(spec.adapter).render(empty, _NO_MESSAGE, now=_NO_MESSAGE.expires_at)
-
-
 def _check(new: NewAction) -> None:
     if not _NAME.fullmatch(new.name):
         raise InvalidInputError("A name is 1 to 30 letters, digits and underscores.", at="name")
@@ -294,7 +293,4 @@ def _check(new: NewAction) -> None:
         raise InvalidInputError(f"timeoutMs must be 1 to {MAX_TIMEOUT_MS}.", at="timeoutMs")
     if not 0 <= new.max_retries <= MAX_RETRIES:
         raise InvalidInputError(f"maxRetries must be 0 to {MAX_RETRIES}.", at="maxRetries")
-    for name in _ADDRESS_SETTINGS:
-        value = new.settings.get(name)
-        if value is not None and (not isinstance(value, str) or not value):
-            raise InvalidInputError(f"settings.{name} must be a text.", at=f"settings.{name}")
+    token_choice.check(new.adapter, get_adapter(new.adapter).platforms, new.settings)

@@ -134,9 +134,9 @@ class AddressGuard:
                 since it may get one, and is judged again at each connection.
 
         Raises:
-            InvalidInputError: The scheme is not http or https, there are credentials, a fragment,
-                control or non-ASCII characters, no host, or the host is an address (in any of the
-                spellings libc takes) that may not be called.
+            InvalidInputError: The scheme is not http or https, there are credentials, a fragment, a
+                template, control or non-ASCII characters, no host, or the host is an address (in
+                any of the spellings libc takes) that may not be called.
         """
         host = host_of(url)
         for address in _literal_addresses(host) or _resolved(host, resolve):
@@ -144,7 +144,8 @@ class AddressGuard:
             if why is not None:
                 raise InvalidInputError(
                     f"The URL's host {host} may not be called: {address} is refused ({why}). "
-                    "The operator can allow private networks.",
+                    "The operator can allow networks, such as 10.1.0.0/16, in "
+                    "EDGEPOST_ALLOW_PRIVATE_HOSTS.",
                     host=host,
                     reason=why,
                 )
@@ -161,6 +162,11 @@ def host_of(url: str) -> str:
     Raises:
         InvalidInputError: As ``AddressGuard.check_url``, without judging addresses.
     """
+    if "{{" in url or "{%" in url:
+        raise InvalidInputError(
+            "The URL is static for now and cannot hold a template: put what varies into the "
+            "payload or a header."
+        )
     if len(url) > _MAX_URL_LENGTH or not _URL.fullmatch(url) or "\\" in url:
         raise InvalidInputError(
             f"The URL must be at most {_MAX_URL_LENGTH} printable ASCII characters without spaces "

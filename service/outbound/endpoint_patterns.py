@@ -116,12 +116,20 @@ def _problems_of_url(url: Any) -> tuple[ConfigProblem, ...]:
 
 
 def _problems_of_methods(methods: Any) -> tuple[ConfigProblem, ...]:
-    if not isinstance(methods, list) or not methods:
-        return (_problem("103", "No HTTP methods are given."),)
-    unknown = [method for method in methods if method not in METHODS]
+    if methods is not None and not isinstance(methods, list):
+        return (_problem("111", 'methods must be a list of HTTP methods, such as ["POST"].'),)
+    if not methods:
+        return (_problem("103", 'No HTTP methods are given: list them, such as ["POST"].'),)
+    unknown = [each for each in methods if not isinstance(each, str) or each not in METHODS]
     if unknown:
-        return (_problem("111", f"{unknown[0]!r} is not an HTTP method that can be capped."),)
+        return (_problem("111", _about_method(unknown[0])),)
     return ()
+
+
+def _about_method(unknown: Any) -> str:
+    return (
+        f"{unknown!r} is not an HTTP method that can be capped: use {', '.join(sorted(METHODS))}."
+    )
 
 
 def _problems_of_services(services: Any) -> tuple[ConfigProblem, ...]:

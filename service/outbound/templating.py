@@ -22,6 +22,8 @@ from liquid.exceptions import (
 from liquid.undefined import StrictDefaultUndefined
 
 from service.core.errors import EdgepostError, InvalidInputError
+from service.outbound import template_names
+from service.outbound.template_names import Names, spelled_out
 
 Variables: TypeAlias = Mapping[str, Any]
 Renderer: TypeAlias = Callable[[Variables], Any]
@@ -82,26 +84,30 @@ def render_json(tree: Any, variables: Variables) -> Any:
     return tree
 
 
-def check_tree(tree: Any, *, at: str = "payload", depth: int = 0) -> None:
+def check_tree(
+    tree: Any, names: Names | None = None, *, at: str = "payload", depth: int = 0
+) -> None:
     """Refuse at save time a tree that could not be rendered for anyone.
 
     Raises:
-        InvalidInputError: A string is not a template, or the tree is nested too deep; ``fields``
-            has the place as ``at``.
+        InvalidInputError: A string is not a template or names what is not among ``names``, or the
+            tree is nested too deep; ``fields`` has the place as ``at``.
     """
     if depth > _MAX_DEPTH:
         raise InvalidInputError(f"{at} is nested deeper than {_MAX_DEPTH} levels.", at=at)
     if isinstance(tree, str):
         try:
-            compile_template(tree)
+            template = compile_template(tree)
+            if names is not None:
+                template_names.check(template.reads, names)
         except InvalidInputError as error:
-            raise InvalidInputError(f"{at}: {error.detail}", at=at) from error
+            raise InvalidInputError(f"{at}: {error.detail}", at=at, **error.fields) from error
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
-            check_tree(value, at=f"{at}.{key}", depth=depth + 1)
+            check_tree(value, names, at=f"{at}.{key}", depth=depth + 1)
     elif isinstance(tree, list | tuple):
         for index, value in enumerate(tree):
-            check_tree(value, at=f"{at}[{index}]", depth=depth + 1)
+            check_tree(value, names, at=f"{at}[{index}]", depth=depth + 1)
 
 
 class Template:
@@ -110,11 +116,15 @@ class Template:
     Attributes:
         text: Returns the rendered string.
         value: Returns the value of a template that is one expression, else the rendered string.
+        reads: The paths it names, as far as they are spelled out; not what it assigns itself.
     """
 
-    __slots__ = ("text", "value")
+    __slots__ = ("reads", "text", "value")
 
-    def __init__(self, source: str, parsed: BoundTemplate) -> None:
+    def __init__(
+        self, source: str, parsed: BoundTemplate, reads: tuple[tuple[str, ...], ...] = ()
+    ) -> None:
+        self.reads = reads
         pieces = _PIECES.split(source)
         paths = [_PLAIN_PATH.fullmatch(piece) for piece in pieces[1::2]]
         self.text: Renderer = lambda variables: _liquid_text(parsed, variables)
@@ -141,12 +151,14 @@ def compile_template(text: str) -> Template:
     environment = _environment()
     try:
         parsed = environment.from_string(text)
-        unknown = sorted(parsed.analyze().filters.keys() - environment.filters.keys())
+        analysis = parsed.analyze()
+        unknown = sorted(analysis.filters.keys() - environment.filters.keys())
     except LiquidError as error:
         raise InvalidInputError(f"This is not a valid template: {_sentence(error)}.") from error
     if unknown:
         raise InvalidInputError(f"There is no filter {unknown[0]}.")
-    return Template(text, parsed)
+    named = (variable.segments for each in analysis.globals.values() for variable in each)
+    return Template(text, parsed, tuple(spelled_out(segments) for segments in named))
 
 
 @lru_cache(maxsize=1)

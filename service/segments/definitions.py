@@ -27,7 +27,9 @@ __all__ = [
     "delete",
     "every_id",
     "get",
+    "held_ids",
     "list_page",
+    "lock",
     "request_evaluation",
     "update",
 ]
@@ -167,6 +169,18 @@ def get(session: Session, scope: Scope, segment_id: UUID) -> Segment:
     return row
 
 
+def lock(session: Session, scope: Scope, segment_id: UUID) -> Segment:
+    """Return one segment, which nobody else changes or refers to until the transaction ends.
+
+    Raises:
+        NotFoundError: The sandbox has no such segment.
+    """
+    row = session.get(Segment, (scope.sandbox_id, segment_id), with_for_update=True)
+    if row is None:
+        raise NotFoundError(f"There is no segment {segment_id}.")
+    return row
+
+
 def list_page(
     session: Session,
     scope: Scope,
@@ -185,6 +199,13 @@ def every_id(session: Session, scope: Scope) -> tuple[UUID, ...]:
     """Return the id of every segment of the sandbox."""
     chosen = select(Segment.id).where(Segment.sandbox_id == scope.sandbox_id)
     return tuple(session.scalars(chosen.order_by(Segment.id)))
+
+
+def held_ids(session: Session, scope: Scope) -> tuple[UUID, ...]:
+    """Return the id of every segment; until the transaction ends none of them is deleted."""
+    chosen = select(Segment.id).where(Segment.sandbox_id == scope.sandbox_id)
+    held = chosen.order_by(Segment.id).with_for_update(read=True, key_share=True)
+    return tuple(session.scalars(held))
 
 
 def request_evaluation(

@@ -143,8 +143,25 @@ def test_an_action_cannot_name_our_own_secrets(
         ({"url": "ftp://push.example/"}, "http"),
         ({"payload": {"a": "{{ profile."}}, "payload"),
         ({"headers": {"Host": "x"}}, "Host"),
-        ({"settings": {"ttlS": 1}}, "settings"),
+        ({"url": ""}, "push needs a url"),
+        ({"url": "https://push.example/{{token}}"}, "static for now"),
+        ({"url": "https://push.example/{{ token }}"}, "static for now"),
+        ({"settings": {"ttlS": 1}}, "no setting ttlS: it has appId, platform"),
+        ({"settings": {"appId": "a", "foo": 1}}, "no setting foo: it has appId, platform"),
         ({"settings": {"appId": 7}}, "appId"),
+        ({"settings": {"appId": " "}}, "appId"),
+        ({"settings": {"platform": "pigeon"}}, "one of apns, apnsSandbox, fcm, web"),
+        ({"adapter": "webhook", "payload": {}, "settings": {"appId": "a"}}, "no setting appId"),
+        ({"adapter": "webhook", "payload": {}, "settings": {"platform": "fcm"}}, "no setting plat"),
+        (
+            {"adapter": "webhook", "payload": {"to": "{{ token }}"}},
+            "no message of .* variable token",
+        ),
+        (
+            {"payload": {"to": "{{ tokn }}"}},
+            "variable tokn; there is delivery, event, journey, para",
+        ),
+        ({"headers": {"X-A": "{{ journey.id }}"}}, "headers.X-A: .* variable journey.id"),
         ({"timeout_ms": 30_001}, "timeoutMs"),
         ({"max_retries": 4}, "maxRetries"),
         ({"auth": {"type": "magic"}}, "auth.type"),
@@ -158,11 +175,34 @@ def test_an_action_cannot_name_our_own_secrets(
 def test_an_action_that_could_not_be_sent_is_not_kept(
     sqlite_store: SessionFactory, scope: Scope, changed: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(InvalidInputError, match=says):
+    with pytest.raises(InvalidInputError, match=f"(?i){says}"):
         create(sqlite_store, scope, replace(PUSH, **changed))
 
     with unit_of_work(sqlite_store) as session:
         assert actions.list_all(session, scope) == ()
+
+
+def test_fcm_sends_to_tokens_of_fcm_only(sqlite_store: SessionFactory, scope: Scope) -> None:
+    settings = {"appId": "com.example.shop", "platform": "apns"}
+
+    with pytest.raises(InvalidInputError, match=r"platform apns: settings\.platform is one of fcm"):
+        create(sqlite_store, scope, replace(FCM, settings=settings))
+
+
+@pytest.mark.parametrize("name", ["projectId", "collapseKey", "endpoint"])
+def test_what_is_no_template_cannot_hold_one(
+    sqlite_store: SessionFactory, scope: Scope, name: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=f"{name} is static"):
+        create(sqlite_store, scope, replace(FCM, settings={name: "{{ profile.id }}"}))
+
+
+def test_a_choice_that_is_null_takes_any_token(store: SessionFactory, scope: Scope) -> None:
+    new = replace(PUSH, settings={"appId": None, "platform": None})
+
+    action = read(store, scope, create(store, scope, new))
+
+    assert (action.app_id, action.platform) == (None, None)
 
 
 def test_a_name_is_taken_once_in_a_sandbox(store: SessionFactory, scope: Scope) -> None:

@@ -125,6 +125,9 @@ def test_a_sound_url_passes(url: str) -> None:
         ("https://example.com@127.0.0.1/", "credentials"),
         ("https://example.com/#x", "fragment"),
         ("https://example.com/#", "fragment"),
+        ("https://example.com/{{profile.id}}", "static for now"),
+        ("https://example.com/{{ profile.id }}", "static for now"),
+        ("https://{% if x %}a{% endif %}.example/", "static for now"),
         ("https://exa mple.com/", "printable"),
         ("https://example.com/\r\nHost: x", "printable"),
         ("https://example.com/\x00", "printable"),
@@ -162,6 +165,11 @@ def test_an_unsound_url_is_refused_when_it_is_saved(url: str, problem: str) -> N
 def test_a_name_that_resolves_to_a_refused_address_is_refused_when_it_is_saved() -> None:
     with pytest.raises(InvalidInputError, match="loopback"):
         AddressGuard().check_url("http://inside.example/", lambda _: ("8.8.8.8", "127.0.0.1"))
+
+
+def test_a_refused_host_names_the_variable_that_would_allow_it() -> None:
+    with pytest.raises(InvalidInputError, match="EDGEPOST_ALLOW_PRIVATE_HOSTS"):
+        AddressGuard().check_url("http://10.1.2.3/push")
 
 
 def test_a_name_without_an_address_yet_may_be_saved() -> None:

@@ -66,7 +66,11 @@ def can_deploy(store: SessionFactory, scope: Scope, config_id: UUID) -> CanDeplo
         (document(url="https://*.example/v3"), "ERR_ENDPOINTCONFIG_102"),
         (document(url="https://push.example:*/v3"), "ERR_ENDPOINTCONFIG_102"),
         (document(methods=[]), "ERR_ENDPOINTCONFIG_103"),
+        (document(methods=None), "ERR_ENDPOINTCONFIG_103"),
+        (document(methods="POST"), "ERR_ENDPOINTCONFIG_111"),
+        (document(methods={}), "ERR_ENDPOINTCONFIG_111"),
         (document(methods=["FETCH"]), "ERR_ENDPOINTCONFIG_111"),
+        (document(methods=[{}]), "ERR_ENDPOINTCONFIG_111"),
         (document(services={}), "ERR_ENDPOINTCONFIG_104"),
         (document(services={"action": {}}), "ERR_ENDPOINTCONFIG_104"),
         (document(services={"action": 1}), "ERR_ENDPOINTCONFIG_111"),
@@ -86,6 +90,16 @@ def test_a_bad_config_is_refused_under_adobes_code(
         create(sqlite_store, scope, written)
 
     assert [error["errorCode"] for error in refused.value.fields["errors"]] == [code]
+
+
+@pytest.mark.parametrize("methods", ["POST", [], None, ["FETCH"]])
+def test_the_refusal_of_methods_shows_what_is_expected(
+    sqlite_store: SessionFactory, scope: Scope, methods: Any
+) -> None:
+    with pytest.raises(InvalidInputError, match=r'\["POST"\]|POST, PUT') as refused:
+        create(sqlite_store, scope, document(methods=methods))
+
+    assert ("list" in refused.value.detail) == (methods != ["FETCH"])
 
 
 def test_a_cap_of_one_call_is_allowed(store: SessionFactory, scope: Scope) -> None:

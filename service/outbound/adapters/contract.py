@@ -10,11 +10,14 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from service.core.errors import InvalidInputError
 from service.core.json import JsonObject
 from service.core.secret import Secret
 from service.outbound.auth import AuthSpec
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.outcomes import Outcome
+from service.outbound.template_names import Names
+from service.outbound.token_choice import ADDRESS_SETTINGS
 from service.outbound.transport import CallParts, Headers, Reply
 
 
@@ -78,6 +81,11 @@ class Adapter(Protocol):
         """Whether a message is for one push token, or for a person."""
         ...
 
+    @property
+    def platforms(self) -> frozenset[str]:
+        """The platforms of the push tokens that it can send to; none when it needs no token."""
+        ...
+
     def check(
         self, action: ActionSpec, guard: AddressGuard, resolve: Resolver | None = None
     ) -> None:
@@ -99,6 +107,35 @@ class Adapter(Protocol):
     def read(self, reply: Reply, *, now: datetime) -> Outcome:
         """Return what the reply means."""
         ...
+
+
+def refuse_unknown_setting(
+    adapter: Adapter, settings: Mapping[str, Any], own: frozenset[str] = frozenset()
+) -> None:
+    """Let settings pass that are an adapter's ``own``; which token is chosen was read before.
+
+    Raises:
+        InvalidInputError: There is another one; the message names it and those that there are.
+    """
+    for name in sorted(settings.keys() - own):
+        known = sorted(own | (ADDRESS_SETTINGS if adapter.needs_token else frozenset()))
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise InvalidInputError(
+            f"The adapter {adapter.name} has no setting {name}: {has}.", setting=name
+        )
+
+
+def variable_names(adapter: Adapter) -> Names:
+    """Return what templates of an adapter may name, as ``variables`` gives it a value."""
+    names: dict[str, frozenset[str] | None] = {
+        "profile": None,
+        "event": None,
+        "parameters": None,
+        "delivery": frozenset({"id", "idempotencyKey", "expiresAt"}),
+        "journey": frozenset({"versionID", "instanceID", "nodeID"}),
+        "tracking": frozenset({"cjm"}),
+    }
+    return names | ({"token": None} if adapter.needs_token else {})
 
 
 def variables(context: MessageContext) -> JsonObject:

@@ -15,7 +15,13 @@ from typing import Any
 from service.core import json
 from service.core.errors import InvalidInputError
 from service.core.json import JsonObject
-from service.outbound.adapters.contract import ActionSpec, MessageContext, variables
+from service.outbound.adapters.contract import (
+    ActionSpec,
+    MessageContext,
+    refuse_unknown_setting,
+    variable_names,
+    variables,
+)
 from service.outbound.auth import ServiceAccountAuth
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.outcomes import Outcome, classify
@@ -37,6 +43,7 @@ class FcmAdapter:
 
     name = "fcm"
     needs_token = True
+    platforms = frozenset({"fcm"})
 
     def check(
         self, action: ActionSpec, guard: AddressGuard, resolve: Resolver | None = None
@@ -46,6 +53,7 @@ class FcmAdapter:
         Raises:
             InvalidInputError: Settings, payload or authentication are wrong.
         """
+        refuse_unknown_setting(self, action.settings, _SETTINGS)
         _check_settings(action.settings)
         if not isinstance(action.auth, ServiceAccountAuth):
             raise InvalidInputError("The adapter fcm authenticates with a service account only.")
@@ -58,7 +66,7 @@ class FcmAdapter:
         for key in action.payload:
             if _RESERVED.fullmatch(key):
                 raise InvalidInputError(f"The data key {key} is reserved.", key=key)
-        check_tree(action.payload)
+        check_tree(action.payload, variable_names(self))
 
     def render(self, action: ActionSpec, context: MessageContext, *, now: datetime) -> CallParts:
         """Return the send request: data only, every value a string, ids for tracking in ``_xdm``.
@@ -83,9 +91,6 @@ class FcmAdapter:
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    unknown = sorted(settings.keys() - _SETTINGS)
-    if unknown:
-        raise InvalidInputError(f"The adapter fcm has no setting {unknown[0]}.", setting=unknown[0])
     ttl_s = settings.get("ttlS", 0)
     if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 0 <= ttl_s <= _LONGEST_TTL_S:
         raise InvalidInputError(f"ttlS must be a whole number from 0 to {_LONGEST_TTL_S}.")
@@ -94,6 +99,8 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for name in ("projectId", "collapseKey", "endpoint"):
         if not isinstance(settings.get(name, ""), str):
             raise InvalidInputError(f"{name} must be a string.")
+        if "{{" in settings.get(name, "") or "{%" in settings.get(name, ""):
+            raise InvalidInputError(f"{name} is static for now and cannot hold a template.")
 
 
 def _android(settings: Mapping[str, Any], life_s: float) -> JsonObject:

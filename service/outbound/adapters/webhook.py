@@ -12,11 +12,19 @@ from datetime import datetime
 
 from service.core import json
 from service.core.errors import InvalidInputError
-from service.outbound.adapters.contract import ActionSpec, MessageContext, variables
+from service.outbound.adapters.contract import (
+    ActionSpec,
+    MessageContext,
+    refuse_unknown_setting,
+    variable_names,
+    variables,
+)
 from service.outbound.auth import ApiKeyAuth, BasicAuth, KeyLocation, NoAuth
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.outcomes import Outcome, classify
+from service.outbound.template_names import Names
 from service.outbound.templating import TemplateError, check_tree, render_json, render_text
+from service.outbound.token_choice import PLATFORMS
 from service.outbound.transport import CallParts, Reply
 
 _METHODS = ("POST", "PUT")
@@ -47,6 +55,11 @@ class WebhookAdapter:
     name: str
     needs_token: bool
 
+    @property
+    def platforms(self) -> frozenset[str]:
+        """Every platform: what becomes of a token is the endpoint's business."""
+        return PLATFORMS if self.needs_token else frozenset()
+
     def check(
         self, action: ActionSpec, guard: AddressGuard, resolve: Resolver | None = None
     ) -> None:
@@ -55,18 +68,23 @@ class WebhookAdapter:
         Raises:
             InvalidInputError: URL, method, a header, the payload or the authentication is wrong.
         """
+        if not action.url:
+            raise InvalidInputError(
+                f"The adapter {self.name} needs a url: the http or https address that it calls.",
+                at="url",
+            )
         guard.check_url(action.url, resolve)
         if action.method not in _METHODS:
             raise InvalidInputError("The method must be POST or PUT.", method=action.method)
-        if action.settings:
-            raise InvalidInputError(f"The adapter {self.name} has no settings.")
+        refuse_unknown_setting(self, action.settings)
+        names = variable_names(self)
         for name, template in action.headers:
-            _check_header(name, template)
+            _check_header(name, template, names)
         match action.auth:
             case NoAuth() | BasicAuth():
                 pass
             case ApiKeyAuth(location=KeyLocation.HEADER):
-                _check_header(action.auth.name, "")
+                _check_header(action.auth.name, "", names)
                 if not _FIELD_VALUE.fullmatch(action.auth.value.reveal()):
                     raise InvalidInputError("The API key holds control characters.")
             case ApiKeyAuth():
@@ -75,7 +93,7 @@ class WebhookAdapter:
                 raise InvalidInputError(
                     f"The adapter {self.name} authenticates with an API key, basic, or not at all."
                 )
-        check_tree(action.payload)
+        check_tree(action.payload, names)
 
     def render(self, action: ActionSpec, context: MessageContext, *, now: datetime) -> CallParts:  # noqa: ARG002 - the contract's; an endpoint of this kind is told no time
         """Return the request with its JSON body.
@@ -98,7 +116,7 @@ class WebhookAdapter:
         return classify(self.name, reply, now=now)
 
 
-def _check_header(name: str, template: str) -> None:
+def _check_header(name: str, template: str, names: Names) -> None:
     if not _FIELD_NAME.fullmatch(name) or name[0] in ".$":
         raise InvalidInputError(f"{name!r} is not a header's name.", header=name)
     if name.lower() in _OURS:
@@ -107,7 +125,7 @@ def _check_header(name: str, template: str) -> None:
         raise InvalidInputError("Content-Type must stay JSON.", header=name)
     if not _FIELD_VALUE.fullmatch(template):
         raise InvalidInputError(f"The header {name} holds control characters.", header=name)
-    check_tree(template, at=f"headers.{name}")
+    check_tree(template, names, at=f"headers.{name}")
 
 
 def _header(name: str, value: str) -> str:

@@ -4,7 +4,8 @@ import pytest
 
 from service.core import json
 from service.core.errors import InvalidInputError
-from service.outbound.adapters.contract import Adapter
+from service.core.secret import Secret
+from service.outbound.adapters.contract import Adapter, variable_names, variables
 from service.outbound.adapters.registry import ADAPTERS, get_adapter
 from service.outbound.atlas import load_atlas
 from service.outbound.atlas_rules import OutcomeKind, TokenEffect
@@ -66,6 +67,68 @@ def test_a_broken_template_is_refused(adapter: Adapter) -> None:
 
 
 @every_adapter
+def test_templates_may_name_what_messages_have_and_nothing_else(adapter: Adapter) -> None:
+    names = variable_names(adapter)
+    token = Secret(TOKEN) if adapter.needs_token else None
+
+    values = variables(message(token=token))
+
+    assert values.keys() == names.keys()
+    for root, inner in names.items():
+        assert inner is None or inner == values[root].keys()
+        payload = {"text": f"{{{{ {root} }}}}"}
+        adapter.check(action_for(adapter.name, payload=payload), AddressGuard())
+
+
+@every_adapter
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ profil.name }}",
+        "{{ person.name }}",
+        "{{ nickname | default: 'you' }}",
+        "Hi {% if vip %}dear{% endif %}",
+        "{{ profile[country] }}",
+        "{{ delivery.key }}",
+        "{{ journey.versionId }}",
+    ],
+)
+def test_a_name_that_no_message_has_is_refused_with_those_that_there_are(
+    adapter: Adapter, template: str
+) -> None:
+    action = action_for(adapter.name, payload={"text": template})
+
+    with pytest.raises(InvalidInputError, match=r"payload\.text: .* has a variable") as caught:
+        adapter.check(action, AddressGuard())
+
+    known = set(caught.value.fields["known"])
+    assert known in (
+        set(variable_names(adapter)),
+        {"delivery.id", "delivery.idempotencyKey", "delivery.expiresAt"},
+        {"journey.versionID", "journey.instanceID", "journey.nodeID"},
+    )
+
+
+@every_adapter
+def test_a_name_that_the_template_gives_itself_is_allowed(adapter: Adapter) -> None:
+    own = "{% assign who = profile.name %}{{ who }}"
+    text = own + "{% for tag in profile.tags %}{{ tag.x }}{{ forloop.index }}{% endfor %}"
+
+    adapter.check(action_for(adapter.name, payload={"text": text}), AddressGuard())
+
+
+@every_adapter
+def test_a_token_is_named_only_where_a_message_has_one(adapter: Adapter) -> None:
+    action = action_for(adapter.name, payload={"to": "{{ token }}"})
+    if adapter.needs_token:
+        adapter.check(action, AddressGuard())
+        return
+
+    with pytest.raises(InvalidInputError, match="variable token"):
+        adapter.check(action, AddressGuard())
+
+
+@every_adapter
 def test_an_authentication_of_another_kind_is_refused(adapter: Adapter) -> None:
     wrong = NoAuth() if adapter.name == "fcm" else ServiceAccountAuth(service_account())
 
@@ -75,8 +138,15 @@ def test_an_authentication_of_another_kind_is_refused(adapter: Adapter) -> None:
 
 @every_adapter
 def test_an_unknown_setting_is_refused(adapter: Adapter) -> None:
-    with pytest.raises(InvalidInputError, match="setting"):
+    with pytest.raises(InvalidInputError, match="no setting colour: it has") as caught:
         adapter.check(action_for(adapter.name, settings={"colour": "red"}), AddressGuard())
+
+    assert ("appId, " in caught.value.detail) == adapter.needs_token
+
+
+@every_adapter
+def test_an_adapter_sends_to_tokens_exactly_when_it_needs_one(adapter: Adapter) -> None:
+    assert bool(adapter.platforms) == adapter.needs_token
 
 
 @every_adapter

@@ -41,10 +41,10 @@ def test_every_variable_can_be_named() -> None:
         "e": "{{ token }}",
         "f": "{{ tracking }}",
     }
+    adapter, action = get_adapter("push"), action_for("push", payload=payload)
+    adapter.check(action, AddressGuard())
 
-    sent = json.decode(
-        ADAPTER.render(action_for("webhook", payload=payload), message(), now=NOW).body
-    )
+    sent = json.decode(adapter.render(action, message(), now=NOW).body)
 
     assert sent["a"] == "commerce.purchases"
     assert sent["b"] == "-10%"
@@ -76,6 +76,9 @@ def test_a_value_cannot_split_a_header() -> None:
     [
         ({"method": "DELETE"}, "POST or PUT"),
         ({"method": "GET"}, "POST or PUT"),
+        ({"url": ""}, "webhook needs a url"),
+        ({"url": "https://api.example.com/{{ profile.id }}"}, "static for now"),
+        ({"url": "https://api.example.com/{%if true%}a{%endif%}"}, "static for now"),
         ({"url": "https://u:p@api.example.com/"}, "credentials"),
         ({"headers": ((".hidden", "x"),)}, "not a header's name"),
         ({"headers": (("$x", "x"),)}, "not a header's name"),
