@@ -19,6 +19,7 @@ ACROSS_SANDBOXES = frozenset(
     {
         "find-datastream",
         "find-inlet",
+        "find-mobile-property",
         "claim-stimuli",
         "claim-jobs",
         "doubtful-attempts",
