@@ -6,7 +6,7 @@ push tokens, events, memberships, journey instances, deliveries.
 Source: service/decisions/0001-lock-order.md, 0004-group-commit.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -35,11 +35,10 @@ from service.segments.evaluation import TouchedBy
 
 @dataclass(frozen=True, slots=True)
 class _Announcements:
-    """Push and live activity tokens to take, and why others are not, by ``id`` of their request."""
+    """Push and live activity tokens to take."""
 
     tokens: list[Announcement]
     live_activities: list[tuple[AnnouncedLiveActivity, Order]]
-    refused: dict[int, list[str]]
 
 
 def ingest(session: Session, requests: Sequence[IncomingRequest], *, now: datetime) -> list[Kept]:
@@ -84,32 +83,29 @@ def _ingest_sandbox(
     live_activities.register(session, scope, announcements.live_activities, now=now)
     stored = _keep_events(session, scope, items)
     _qualify_and_enter(session, scope, items, stored, placement, touched, now)
-    entries.record(session, scope, refusals.found(requests, placement, rules, now=now))
-    return _answers(requests, stored, announcements.refused, admitted.without_consent)
+    entries.record(
+        session, scope, refusals.found(requests, admitted.fresh, placement, rules, now=now)
+    )
+    return _answers(requests, stored, admitted.without_consent)
 
 
 def _announcements(
     fresh: Iterable[tuple[IncomingRequest, IncomingEvent]],
 ) -> _Announcements:
-    """Split what was announced into what may be taken and the refusals per request."""
-    found = _Announcements([], [], {})
+    """Return what was announced and may be taken."""
+    found = _Announcements([], [])
     for request, event in fresh:
         order = Order(min(event.at, request.received_at), event.event_id)
-        reasons = []
-        for token in event.tokens:
-            reason = push_tokens.refusal(request.source, token)
-            if reason is None:
-                found.tokens.append(Announcement(token, order, request.source.logout_policy))
-            else:
-                reasons.append(reason)
-        for each in event.live_activities:
-            reason = live_activities.refusal(request.source, each)
-            if reason is None:
-                found.live_activities.append((each, order))
-            else:
-                reasons.append(reason)
-        if reasons:
-            found.refused.setdefault(id(request), []).extend(reasons)
+        found.tokens.extend(
+            Announcement(token, order, request.source.logout_policy)
+            for token in event.tokens
+            if push_tokens.refusal(request.source, token) is None
+        )
+        found.live_activities.extend(
+            (each, order)
+            for each in event.live_activities
+            if live_activities.refusal(request.source, each) is None
+        )
     return found
 
 
@@ -202,7 +198,6 @@ def _touches(
 def _answers(
     requests: Iterable[IncomingRequest],
     stored: Mapping[UUID, EventToKeep],
-    refused: Mapping[int, Sequence[str]],
     without_consent: Mapping[int, tuple[int, ...]],
 ) -> list[Kept]:
     claimed: set[UUID] = set()
@@ -220,8 +215,20 @@ def _answers(
                 stored=new,
                 duplicates=len(request.events) - new - len(unkept),
                 records=len(request.records),
-                refused_tokens=tuple(refused.get(id(request), ())),
+                refused_tokens=tuple(_refused_tokens(request, unkept)),
                 without_consent=unkept,
             ),
         )
     return answers
+
+
+def _refused_tokens(request: IncomingRequest, unkept: Collection[int]) -> Iterator[str]:
+    """Yield why tokens are not taken; a hit that is repeated is told so again."""
+    for index, event in enumerate(request.events):
+        if index in unkept:
+            continue
+        reasons = (
+            *(push_tokens.refusal(request.source, each) for each in event.tokens),
+            *(live_activities.refusal(request.source, each) for each in event.live_activities),
+        )
+        yield from (each for each in reasons if each is not None)

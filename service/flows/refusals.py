@@ -20,41 +20,46 @@ from service.profiles.incoming import (
 )
 
 _Part: TypeAlias = IncomingEvent | IncomingRecord | IncomingConsent
+_Fresh: TypeAlias = Sequence[tuple[IncomingRequest, IncomingEvent]]
 
 
 def found(
     requests: Sequence[IncomingRequest],
+    fresh: _Fresh,
     placement: Placement,
     rules: NamespaceRules,
     *,
     now: datetime,
 ) -> list[NewAuditEntry]:
-    """Return an entry for each refused identity, refused token and dropped link of a batch."""
+    """Return an entry for each refused identity, refused token and dropped link of a batch.
+
+    Of the events only ``fresh`` ones count: a phone that repeats a hit tells nothing new.
+    """
+    parts: list[tuple[IncomingRequest, _Part]] = list(fresh)
+    for each in requests:
+        parts += [(each, record) for record in each.records]
+        parts += [(each, consent) for consent in each.consents]
     return [
-        *_identities(requests, placement, rules, now),
-        *_tokens(requests, now),
-        *_live_activities(requests, now),
+        *_identities(parts, placement, rules, now),
+        *_tokens(fresh, now),
+        *_live_activities(fresh, now),
         *_links(placement, now),
     ]
 
 
 def _identities(
-    requests: Iterable[IncomingRequest],
+    parts: Iterable[tuple[IncomingRequest, _Part]],
     placement: Placement,
     rules: NamespaceRules,
     now: datetime,
 ) -> list[NewAuditEntry]:
     entries = []
-    for request in requests:
-        parts: list[_Part] = [*request.events, *request.records, *request.consents]
+    for request, part in parts:
         reasons = [
-            (each.namespace, each.reason)
-            for part in parts
-            for each in _worth_an_entry(part, placement, rules)
+            (each.namespace, each.reason) for each in _worth_an_entry(part, placement, rules)
         ]
         reasons += [
             (each.namespace, "unknownNamespace")
-            for part in parts
             for each in part.identities
             if each.namespace not in rules
         ]
@@ -82,7 +87,7 @@ def _worth_an_entry(
     ]
 
 
-def _tokens(requests: Iterable[IncomingRequest], now: datetime) -> list[NewAuditEntry]:
+def _tokens(fresh: _Fresh, now: datetime) -> list[NewAuditEntry]:
     return [
         NewAuditEntry(
             now,
@@ -92,14 +97,13 @@ def _tokens(requests: Iterable[IncomingRequest], now: datetime) -> list[NewAudit
             reason,
             {"appID": token.app_id, "platform": token.platform},
         )
-        for request in requests
-        for event in request.events
+        for request, event in fresh
         for token in event.tokens
         if (reason := push_tokens.refusal(request.source, token)) is not None
     ]
 
 
-def _live_activities(requests: Iterable[IncomingRequest], now: datetime) -> list[NewAuditEntry]:
+def _live_activities(fresh: _Fresh, now: datetime) -> list[NewAuditEntry]:
     return [
         NewAuditEntry(
             now,
@@ -114,8 +118,7 @@ def _live_activities(requests: Iterable[IncomingRequest], now: datetime) -> list
                 "platform": activity.platform,
             },
         )
-        for request in requests
-        for event in request.events
+        for request, event in fresh
         for activity in event.live_activities
         if (reason := live_activities.refusal(request.source, activity)) is not None
     ]
