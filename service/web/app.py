@@ -13,6 +13,7 @@ from service.web.admin import (
     inlets,
     journeys,
     ledger,
+    mobile_properties,
     namespaces,
     profiles,
     sandboxes,
@@ -24,6 +25,7 @@ from service.web.context import ACCESS_TOKENS, SERVICES, WebServices
 
 _SCOPED = (
     datastreams,
+    mobile_properties,
     inlets,
     namespaces,
     segment_jobs,

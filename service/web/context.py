@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from service.access.tokens import AccessToken
 from service.audit import entries
 from service.audit.entries import NewAuditEntry
+from service.catalog.datastream_book import DatastreamBook
 from service.core.clock import Clock
 from service.core.secret import Keyring
 from service.db.session import SessionFactory
@@ -42,6 +43,11 @@ class WebServices(Protocol):
     @property
     def keyring(self) -> Keyring:
         """The keys of stored secrets."""
+        ...
+
+    @property
+    def datastreams(self) -> DatastreamBook:
+        """Datastreams with their settings and the secrets of their login proofs."""
         ...
 
     @property

@@ -9,9 +9,14 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from sqlalchemy.exc import IntegrityError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
 
 from service.core.errors import (
     ConflictError,
@@ -94,8 +99,24 @@ def http_problem(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     given = getattr(error, "data", None) or {}
     listed = list(_flat(given.get("messages", {})))
-    detail = "The request does not have the documented shape." if listed else error.description
+    detail = "The request does not have the documented shape." if listed else _said(error)
     return problem(error.code or 500, detail, headers=headers, errors=listed or None)
+
+
+def _said(error: HTTPException) -> str | None:
+    """Return what an error says, in our own words where werkzeug would speak to a browser."""
+    if error.description != type(error).description:
+        return error.description
+    match error:
+        case NotFound():
+            return "There is nothing at this path: /docs lists the paths; ids in them are UUIDs."
+        case MethodNotAllowed(valid_methods=methods):
+            offered = ", ".join(sorted({*(methods or ())} - {"HEAD", "OPTIONS"}))
+            return f"{request.method} is not offered at this path: use {offered}."
+        case RequestEntityTooLarge():
+            most = current_app.config["MAX_CONTENT_LENGTH"]
+            return f"The body is larger than {most} bytes."
+    return error.description
 
 
 def _race_problem(_error: IntegrityError) -> Response:

@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE, Schema, fields, post_load, validate
 
 from service.core.errors import ForbiddenError, UnauthorizedError
 from service.core.secret import Secret
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import open_to_everyone
 from service.web.context import access_tokens
@@ -46,7 +47,13 @@ class TokenRequestSchema(Schema):
     scope = fields.String(
         load_default="",
         validate=validate.Length(max=4096),
-        metadata={"description": "Scopes to narrow the token to, separated by commas or spaces."},
+        metadata={
+            "description": (
+                "Scopes to narrow the token to, separated by commas or spaces; left out, all that "
+                "the client has. One that does not exist is refused (`invalid_scope`); `openid` "
+                "and the others that Adobe's clients send are passed over."
+            )
+        },
     )
 
     @post_load
@@ -66,6 +73,10 @@ class IssuedTokenSchema(Schema):
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
+    scope = fields.String(
+        required=True,
+        metadata={"description": "What the token allows, separated by spaces."},
+    )
 
 
 @blueprint.route("/ims/token/v3")
@@ -73,7 +84,9 @@ class Tokens(MethodView):
     """Access tokens."""
 
     @open_to_everyone
-    @blueprint.arguments(TokenRequestSchema, location="form", error_status_code=400)
+    @blueprint.arguments(
+        TokenRequestSchema, location="form", error_status_code=400, example=examples.TOKEN
+    )
     @blueprint.response(200, IssuedTokenSchema)
     def post(self, asked: TokenRequest) -> Any:
         """Issue an access token for a client id and its secret."""
@@ -87,6 +100,7 @@ class Tokens(MethodView):
             "access_token": issued.text.reveal(),
             "token_type": "bearer",
             "expires_in": issued.expires_in,
+            "scope": " ".join(issued.permissions),
         }
         return answer, _NOT_KEPT
 
@@ -99,4 +113,4 @@ def _wrong_client(error: UnauthorizedError) -> Response:
 
 @blueprint.errorhandler(ForbiddenError)
 def _wrong_scope(error: ForbiddenError) -> Response:
-    return problem(400, error.detail, headers=_NOT_KEPT, error="invalid_scope")
+    return problem(400, error.detail, headers=_NOT_KEPT, error="invalid_scope", **error.fields)

@@ -15,6 +15,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from service.core.json import decode
 from service.web.errors import UnreadableRequestError
+from service.web.unreadable import fault_of
 
 MAX_DEPTH = 64
 _FORM = "application/x-www-form-urlencoded"
@@ -34,10 +35,13 @@ class StrictParser(FlaskParser):
         """
         if not req.is_json:
             raise UnsupportedMediaType("Send the body as application/json.")
+        body = req.get_data(cache=True)
         try:
-            document = decode(req.get_data(cache=True))
+            document = decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UnreadableRequestError(f"The body is not readable JSON: {error}") from error
+            raise UnreadableRequestError(
+                f"The body is not readable JSON: {fault_of(body, error)}."
+            ) from error
         check_document(document)
         return document
 

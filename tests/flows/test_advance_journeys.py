@@ -21,6 +21,7 @@ from service.db.session import SessionFactory, unit_of_work
 from service.flows.advance_journeys import advance, advance_once
 from service.flows.ingest import ingest
 from service.flows.open_sandbox import open_sandbox
+from service.flows.tracking import keep_tracking
 from service.identity.identity_map import ClaimedIdentity
 from service.identity.models import Identity
 from service.journeys import entry, inbox, lifecycle
@@ -30,6 +31,7 @@ from service.journeys.stimuli import DeliveryEnded, DeliveryOutcome, ProfileEras
 from service.ledger import balance
 from service.outbound import deliveries
 from service.outbound.deliveries import DeliveryState, EndedDelivery, Lane
+from service.outbound.interactions import EVENT_TYPES, InteractionKind
 from service.outbound.models import Delivery
 from service.profiles.events import EventToKeep
 from tests.journeys.worlds import documents
@@ -588,6 +590,7 @@ OPERATIONS = st.lists(
         st.tuples(st.just("enter"), st.integers(0, 4)),
         st.tuples(st.just("advance"), st.integers(1, 5)),
         st.tuples(st.just("outcome"), st.sampled_from(list(DeliveryOutcome))),
+        st.tuples(st.just("track"), st.sampled_from(list(InteractionKind))),
         st.tuples(st.just("pass"), st.integers(1, 20 * 86_400)),
         st.tuples(st.just("stop"), st.just(0)),
         st.tuples(st.just("repeat"), st.integers(0, 3)),
@@ -622,6 +625,8 @@ class Story:
                 at(self.store, self.seconds, limit=value)
             case "outcome":
                 end_delivery(self.store, value, self.seconds)
+            case "track":
+                self.track(value)
             case "pass":
                 self.seconds += value
             case "stop":
@@ -629,6 +634,19 @@ class Story:
                     lifecycle.stop(session, PROD, self.journey_id, now=self.now)
             case "repeat":
                 self.repeat(value)
+
+    def track(self, kind: InteractionKind) -> None:
+        """Let everybody do the same with every message they were sent."""
+        with unit_of_work(self.store) as session:
+            for each in deliveries_of(session):
+                execution = {"messageExecution": {"messageID": str(each.id)}}
+                xdm = {
+                    "_experience": {"customerJourneyManagement": execution},
+                    "pushNotificationTracking": {"customAction": {"actionID": "Dismiss"}},
+                }
+                came = event(event_type=EVENT_TYPES[kind], xdm=xdm)
+                kept = EventToKeep(came, source(), self.now, each.identity_id)
+                keep_tracking(session, PROD, {kept.key: kept}, now=self.now)
 
     def repeat(self, count: int) -> None:
         with unit_of_work(self.store) as session:

@@ -576,18 +576,3 @@ def test_lanes_do_not_take_each_others_deliveries(world: DeliveryWorld) -> None:
 
     assert world.deliver() == {}
     assert len(world.due()) == 1
-
-
-def test_an_open_is_kept_once_and_unknown_ids_are_passed_over(world: DeliveryWorld) -> None:
-    world.add_action()
-    (delivery_id,) = world.enter(*people(world, 1))
-    world.deliver()
-    opened_at = world.clock.now()
-
-    with unit_of_work(world.store) as session:
-        later = opened_at + timedelta(seconds=9)
-        delivery_views.record_opened(session, world.scope, [(delivery_id, opened_at)])
-        delivery_views.record_opened(session, world.scope, [(delivery_id, later)])
-        delivery_views.record_opened(session, world.scope, [(JOURNEY_ID, later)])
-
-    assert world.delivery(delivery_id).opened_at == opened_at

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.audit import gate_traces
 from service.audit.gate_traces import Trace
 from service.core.errors import NotFoundError
+from service.core.ids import new_key
 from service.db.session import SessionFactory, unit_of_work
 from service.flows.advance_journeys import advance_once
 from service.flows.explain_journey import JourneyExplanation, explain
@@ -22,9 +23,11 @@ from service.journeys.inbox import Told
 from service.journeys.models import JourneyVersion, StepEvent
 from service.journeys.problems import DefinitionError
 from service.journeys.stimuli import DeliveryEnded, DeliveryOutcome
-from service.outbound import attempts, deliveries
+from service.outbound import attempts, deliveries, kept_interactions
 from service.outbound.attempts import AttemptOutcome, EndedAttempt
 from service.outbound.deliveries import DeliveryState, EndedDelivery, Lane, delivery_key
+from service.outbound.interactions import Interaction, InteractionKind
+from service.outbound.kept_interactions import TrackedEvent
 from service.outbound.models import CustomAction, Delivery
 from service.segments import definitions, memberships
 from service.segments.definitions import NewSegment
@@ -42,6 +45,7 @@ from tests.support.journeys import (
     known_people,
     published,
     qualified,
+    reaction,
     wait,
 )
 
@@ -376,6 +380,60 @@ def test_a_message_that_was_sent_shows_its_call(
     assert line_of(found, "attempt").seen["statusCode"] == 200
     delivery = line_of(found, "delivery")
     assert (delivery.passed, delivery.seen["deliveryId"]) == (True, str(key))
+
+
+def see(
+    session: Session, key: UUID, kind: InteractionKind, seconds: float, *, opens: bool = False
+) -> None:
+    """Let Ada do something with her message."""
+    done = Interaction(kind, "Buy" if kind is InteractionKind.CUSTOM_ACTION else None, opens)
+    at = NOW + timedelta(seconds=seconds)
+    kept_interactions.keep(session, PROD, [TrackedEvent(new_key(), key, done, at)])
+
+
+def test_what_was_done_with_a_message_follows_its_delivery(
+    store: SessionFactory, called: JourneyVersion
+) -> None:
+    key = finish(store, DeliveryState.SENT, DeliveryOutcome.SENT, "ok")
+    with unit_of_work(store) as session:
+        see(session, key, InteractionKind.CUSTOM_ACTION, 9, opens=True)
+        see(session, key, InteractionKind.RECEIVED, 1)
+
+    found = told(store, called)
+
+    gates = [each.gate for each in found.lines if each.node_id == "call"]
+    assert gates[:5] == ["step", "attempt", "delivery", "interaction", "interaction"]
+    received, pressed = (each for each in found.lines if each.gate == "interaction")
+    assert (received.reason, received.seen) == ("received", {"deliveryId": str(key)})
+    assert (pressed.reason, pressed.seen["actionID"], pressed.at) == (
+        "customAction",
+        "Buy",
+        NOW + timedelta(seconds=9),
+    )
+    assert line_of(found, "delivery").seen["openedAt"] == NOW + timedelta(seconds=9)
+
+
+@pytest.mark.parametrize(
+    ("has_reacted", "passed", "reason"), [(True, True, "opened"), (False, False, "noReaction")]
+)
+def test_a_reaction_tells_how_its_wait_ended(
+    store: SessionFactory, reason: str, *, has_reacted: bool, passed: bool
+) -> None:
+    with unit_of_work(store) as session:
+        version = published(session, by_segment(call("react"), reaction(timeout=60)))
+        known_people(session, ADA)
+    enter(store)
+    advance(store)
+    key = finish(store, DeliveryState.SENT, DeliveryOutcome.SENT, "ok")
+    if has_reacted:
+        with unit_of_work(store) as session:
+            see(session, key, InteractionKind.OPENED, 30, opens=True)
+    advance(store, NOW + timedelta(seconds=60))
+
+    rested, ended = (each for each in told(store, version).lines if each.node_id == "react")
+
+    assert (rested.passed, rested.reason) == (True, None)
+    assert (ended.passed, ended.reason, ended.basis) == (passed, reason, Basis.RECORDED)
 
 
 def test_a_message_over_the_cap_is_named_with_the_cap_that_it_met(

@@ -1,6 +1,7 @@
 """The admin API in this process: an application over a store, and a client with a token."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -9,6 +10,7 @@ from werkzeug.test import TestResponse
 from service.access import credentials
 from service.access.credentials import NewCredential
 from service.access.permissions import ALL_SANDBOXES, Permission
+from service.catalog.datastream_book import DatastreamBook
 from service.core.secret import Keyring, Secret
 from service.db.session import SessionFactory, unit_of_work
 from service.outbound.action_auth import ActionSecrets
@@ -31,6 +33,7 @@ class AdminServices:
     clock: FixedClock
     sessions: SessionFactory
     keyring: Keyring
+    datastreams: DatastreamBook
     actions: ActionBook
     endpoints: EndpointDirectory
 
@@ -74,12 +77,14 @@ def admin_services(store: SessionFactory, clock: FixedClock) -> AdminServices:
     """Return the services over a store."""
     settings = Settings(database_url="sqlite://", secret_keys=(KEY,), org_id=ORG)
     keyring = Keyring.of([KEY])
+    guard = AddressGuard(())
     return AdminServices(
         settings,
         clock,
         store,
         keyring,
-        ActionBook(ActionSecrets(keyring, {}), AddressGuard(()), _public_address),
+        DatastreamBook(keyring, partial(guard.check_url, resolve=_public_address)),
+        ActionBook(ActionSecrets(keyring, {}), guard, _public_address),
         EndpointDirectory(clock),
     )
 

@@ -2,14 +2,17 @@
 
 from uuid import UUID
 
+from flask import Response
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
 from service.access.permissions import Permission
 from service.db.session import unit_of_work
+from service.flows.delete_unused import delete_action
 from service.outbound import actions
 from service.outbound.actions import NewAction
 from service.outbound.models import CustomAction
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import record_change, scope, services
@@ -36,7 +39,7 @@ class Actions(MethodView):
             )
 
     @requires(Permission.ACTIONS_WRITE)
-    @blueprint.arguments(NewActionSchema)
+    @blueprint.arguments(NewActionSchema, examples=examples.ACTIONS)
     @blueprint.response(201, ActionSchema)
     def post(self, new: NewAction) -> CustomAction:
         """Create a custom action; it is refused when it could not be sent for anyone."""
@@ -67,6 +70,19 @@ class OneAction(MethodView):
             row = services().actions.update(session, scope(), action_id, new, now=now)
             record_change(session, "action.update", row.id, name=row.name, adapter=row.adapter)
             return row
+
+    @requires(Permission.ACTIONS_WRITE)
+    @blueprint.response(204)
+    def delete(self, action_id: UUID) -> Response:
+        """Remove a custom action that no journey needs, and its secret with it.
+
+        409, with the journeys in `journeys`, while a draft or a live version calls it, or people
+        are inside a closed one. The record of its deliveries stays.
+        """
+        with unit_of_work(services().sessions) as session:
+            gone = delete_action(session, scope(), action_id)
+            record_change(session, "action.delete", action_id, name=gone.name)
+        return Response(status=204)
 
 
 def _oldest_first(session: Session, after: UUID | None) -> list[CustomAction]:

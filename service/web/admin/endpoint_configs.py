@@ -18,6 +18,7 @@ from service.core.errors import ConflictError, EdgepostError, InvalidInputError
 from service.core.json import JsonObject, encode_text
 from service.db.session import unit_of_work
 from service.outbound import endpoint_configs
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import record_change, scope, services
@@ -63,7 +64,7 @@ class NewConfig(MethodView):
 
     @requires(Permission.ACTIONS_WRITE)
     @blueprint.arguments(CompatSchema, location="query")
-    @blueprint.arguments(WrittenConfigSchema)
+    @blueprint.arguments(WrittenConfigSchema, example=examples.ENDPOINT_CONFIG)
     @blueprint.response(200, CreatedConfigSchema)
     def post(self, asked: dict[str, Any], document: Any) -> JsonObject:
         """Create a capping configuration; it holds nothing before it is deployed."""

@@ -9,6 +9,7 @@ from service.catalog import inlets
 from service.catalog.inlets import InletChanges, NewInlet
 from service.catalog.models import Inlet
 from service.db.session import unit_of_work
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import record_change, scope, services
@@ -35,7 +36,7 @@ class Inlets(MethodView):
             )
 
     @requires(Permission.DATASTREAMS_WRITE)
-    @blueprint.arguments(InletSchema)
+    @blueprint.arguments(InletSchema, example=examples.INLET)
     @blueprint.response(201, InletSchema)
     def post(self, new: NewInlet) -> Inlet:
         """Create an inlet with its system datasets."""
@@ -60,7 +61,10 @@ class OneInlet(MethodView):
     @blueprint.arguments(InletChangesSchema)
     @blueprint.response(200, InletSchema)
     def patch(self, changes: InletChanges, inlet_id: UUID) -> Inlet:
-        """Change an inlet; running processes follow within five seconds."""
+        """Change an inlet; running processes follow within five seconds.
+
+        An inlet is not deleted, since what was streamed hangs on it: send `"enabled": false`.
+        """
         now = services().clock.now()
         with unit_of_work(services().sessions) as session:
             row = inlets.update(session, scope(), inlet_id, changes, now=now)

@@ -19,9 +19,10 @@ from service.flows.describe_deliveries import recipient_key
 from service.flows.explain_journey import explain
 from service.flows.publish_journey import publish
 from service.jobs import wakeup
-from service.journeys import history, instances, lifecycle, versions
+from service.journeys import history, instances, lifecycle, removal, versions
 from service.journeys.models import JourneyVersion
 from service.journeys.problems import DefinitionError, Problem, ProblemCode
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import record_change, scope, services
@@ -66,7 +67,7 @@ class Journeys(MethodView):
         return Page([_answer(row) for row in found.items], found.page)
 
     @requires(Permission.JOURNEYS_WRITE)
-    @blueprint.arguments(JourneySchema)
+    @blueprint.arguments(JourneySchema, examples=examples.JOURNEYS)
     @blueprint.response(201, JourneySchema)
     def post(self, document: Any) -> JsonObject:
         """Create a journey as a draft, which need not be able to run yet."""
@@ -97,6 +98,21 @@ class OneJourney(MethodView):
             row = lifecycle.update_draft(session, scope(), journey_id, document)
             record_change(session, "journey.update", journey_id, version=row.version)
         return _answer(row)
+
+    @requires(Permission.JOURNEYS_WRITE)
+    @blueprint.arguments(VersionArgumentsSchema, location="query")
+    @blueprint.response(204)
+    def delete(self, asked: JsonObject, journey_id: UUID) -> Response:
+        """Delete a journey that was never published, or the draft that `version` names.
+
+        What was published stays (409): stop it. Its history is that of the people who were in it.
+        """
+        with unit_of_work(services().sessions) as session:
+            gone = removal.delete_draft(session, scope(), journey_id, asked["version"])
+            record_change(
+                session, "journey.delete", journey_id, name=gone.name, version=gone.version
+            )
+        return Response(status=204)
 
 
 @blueprint.route("/journeys/<uuid:journey_id>/versions")
@@ -205,12 +221,15 @@ class StepEvents(MethodView):
     @requires(Permission.PROFILES_READ)
     @blueprint.response(200, StepEventListSchema)
     def get(self, journey_id: UUID, instance_id: UUID) -> JsonObject:
-        """List the step events of one run in their order, in Adobe's field names."""
+        """List the step events of one run in their order, in Adobe's field names.
+
+        What the person did with its messages stands among them by its time.
+        """
         with unit_of_work(services().sessions) as session:
             row = instances.get(session, scope(), instance_id)
             if row.journey_id != journey_id:
                 raise NotFoundError(f"There is no run {instance_id} of this journey.")
-            return steps_answer(history.list_page(session, scope(), instance_id))
+            return steps_answer(history.list_story(session, scope(), instance_id))
 
 
 @blueprint.errorhandler(DefinitionError)

@@ -7,6 +7,7 @@ from service.db.session import unit_of_work
 from service.identity import namespaces
 from service.identity.models import IdentityNamespace
 from service.identity.namespaces import NamespaceChanges, NewNamespace
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import record_change, scope, services
@@ -27,7 +28,7 @@ class Namespaces(MethodView):
             return list(namespaces.list_all(session, scope()))
 
     @requires(Permission.NAMESPACES_WRITE)
-    @blueprint.arguments(NamespaceSchema)
+    @blueprint.arguments(NamespaceSchema, example=examples.NAMESPACE)
     @blueprint.response(200, NamespaceSchema)
     def post(self, new: NewNamespace) -> IdentityNamespace:
         """Create a namespace."""
@@ -52,7 +53,10 @@ class OneNamespace(MethodView):
     @blueprint.arguments(NamespaceChangesSchema)
     @blueprint.response(200, NamespaceSchema)
     def patch(self, changes: NamespaceChanges, code: str) -> IdentityNamespace:
-        """Change a namespace's name or priority."""
+        """Change a namespace's name or priority.
+
+        A namespace is not deleted, since identities hang on it.
+        """
         with unit_of_work(services().sessions) as session:
             row = namespaces.update(session, scope(), code, changes)
             record_change(session, "identityNamespace.update", row.code, priority=row.priority)

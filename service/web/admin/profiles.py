@@ -35,7 +35,7 @@ class OneProfile(MethodView):
     @requires(Permission.PROFILES_READ)
     @blueprint.response(200, ProfileSchema)
     def get(self, namespace: str, value: str) -> JsonObject:
-        """Show a person with identities, push tokens and the tokens' owners over time."""
+        """Show a person with identities, live activities, push tokens and the owners of these."""
         return profile_answer(_found(namespace, value))
 
 

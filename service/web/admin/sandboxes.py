@@ -11,6 +11,7 @@ from service.db.session import unit_of_work
 from service.flows.open_sandbox import open_sandbox
 from service.sandboxes import registry
 from service.sandboxes.models import Sandbox
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import caller, record_change, services
@@ -32,7 +33,7 @@ class Sandboxes(MethodView):
         return {"sandboxes": [row for row in rows if caller().may_enter(row.name)]}
 
     @requires(Permission.SANDBOXES_WRITE, is_scoped=False)
-    @blueprint.arguments(SandboxSchema)
+    @blueprint.arguments(SandboxSchema, example=examples.SANDBOX)
     @blueprint.response(201, SandboxSchema)
     def post(self, new: NewSandbox) -> Sandbox:
         """Open a sandbox with its namespaces, merge policy and daily segmentation.

@@ -8,9 +8,11 @@ from flask.views import MethodView
 
 from service.access.permissions import Permission
 from service.db.session import unit_of_work
+from service.flows.delete_unused import delete_segment
 from service.segments import definitions
 from service.segments.definitions import NewSegment, SegmentChanges
 from service.segments.pql.errors import PqlError
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import record_change, scope, services
@@ -46,7 +48,7 @@ class Segments(MethodView):
         return Page([segment_answer(row) for row in page.items], page.page)
 
     @requires(Permission.SEGMENTS_WRITE)
-    @blueprint.arguments(SegmentSchema)
+    @blueprint.arguments(SegmentSchema, examples=examples.SEGMENTS)
     @blueprint.response(200, SegmentSchema)
     def post(self, new: NewSegment) -> dict[str, Any]:
         """Create a segment; a streaming one is evaluated for everybody by a job.
@@ -84,9 +86,13 @@ class OneSegment(MethodView):
     @requires(Permission.SEGMENTS_WRITE)
     @blueprint.response(204)
     def delete(self, segment_id: UUID) -> Response:
-        """Remove a segment at once, and its memberships soon after."""
+        """Remove a segment at once, and its memberships soon after.
+
+        One that a live journey uses is kept: 409, with the journeys in `journeys`.
+        """
+        now = services().clock.now()
         with unit_of_work(services().sessions) as session:
-            definitions.delete(session, scope(), segment_id, now=services().clock.now())
+            delete_segment(session, scope(), segment_id, now=now)
             record_change(session, "segment.delete", segment_id)
         return Response(status=204)
 

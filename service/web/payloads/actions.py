@@ -7,9 +7,27 @@ from marshmallow import fields, post_load, validate
 from service.outbound.actions import MAX_RETRIES, MAX_TIMEOUT_MS, NewAction, public_auth
 from service.outbound.adapters.registry import ADAPTERS
 from service.outbound.follow_up import OnBacklog, OnUnknown
-from service.web.payloads.base import Choice, Flag, PageInfoSchema, Payload, Whole
+from service.outbound.token_choice import PLATFORMS
+from service.web.payloads.base import NOT_AN_OBJECT, Choice, Flag, PageInfoSchema, Payload, Whole
 
 _NONE = "none"
+_VARIABLES = (
+    "Templates name `profile`, `event`, `parameters`, `delivery`, `journey`, `tracking` and, where "
+    "the adapter sends to a push token (fcm, push), `token`."
+)
+_SETTINGS = {
+    "appId": {"type": ["string", "null"], "description": "Tokens of this app; left out, of any."},
+    "platform": {
+        "enum": [*sorted(PLATFORMS), None],
+        "description": "Tokens of this platform; left out, of any. The adapter fcm takes `fcm`.",
+    },
+    "projectId": {"type": "string", "description": "Left out, the service account's."},
+    "ttlS": {"type": "integer", "description": "How long FCM may hold a message, in seconds."},
+    "priority": {"enum": ["HIGH", "NORMAL"]},
+    "collapseKey": {"type": "string"},
+    "endpoint": {"type": "string", "description": "Where FCM is, when it is not at Google's."},
+}
+_SAID: dict[str, str | list[Any] | dict[Any, Any]] = {"invalid": NOT_AN_OBJECT}
 _TEXT = {"type": "string", "minLength": 1}
 _LOCATION = {"type": "string", "enum": ["header", "query"], "default": "header"}
 _SECRET = {
@@ -59,34 +77,52 @@ _SHOWN_AUTH = [
 class _ActionFields(Payload):
     name = fields.String(
         required=True,
-        validate=validate.Regexp(r"\A[A-Za-z0-9_]{1,30}\Z"),
+        validate=validate.Regexp(
+            r"\A[A-Za-z0-9_]{1,30}\Z",
+            error="Expected 1 to 30 letters, digits and underscores: `cart_push`.",
+        ),
     )
     adapter = fields.String(required=True, validate=validate.OneOf(list(ADAPTERS)))
     url = fields.String(
         load_default="",
         validate=validate.Length(max=2048),
-        metadata={"description": "What to call; the adapter fcm finds its own."},
+        metadata={
+            "description": (
+                "What to call, without templates for now; the adapter fcm finds its own."
+            )
+        },
     )
     method = fields.String(load_default="POST", validate=validate.OneOf(["POST", "PUT"]))
     headers = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
         load_default=dict,
-        metadata={"description": "Templates by header name. They are shown: no place for secrets."},
+        error_messages=_SAID,
+        metadata={
+            "description": (
+                f"Templates by header name. They are shown: no place for secrets. {_VARIABLES}"
+            )
+        },
     )
     payload = fields.Raw(
         load_default=dict,
         metadata={
             "type": ["object", "array", "string", "number", "boolean"],
-            "description": "The body, its strings templates; for fcm the message's data.",
+            "description": (
+                f"The body, its strings templates; for fcm the message's data. {_VARIABLES}"
+            ),
         },
     )
     settings = fields.Dict(
         keys=fields.String(),
         values=fields.Raw(allow_none=True),
         load_default=dict,
+        error_messages=_SAID,
         metadata={
-            "description": "The adapter's own, and `appId` and `platform`, which choose the token.",
+            "description": (
+                "`appId` and `platform` choose the push token (fcm, push); the others are of fcm."
+            ),
+            "properties": _SETTINGS,
         },
     )
     timeout_ms = Whole(

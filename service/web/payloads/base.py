@@ -9,11 +9,27 @@ from uuid import UUID
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 MOST_PER_PAGE = 200
+NOT_AN_OBJECT = "Expected a JSON object."
+_SAID = {"type": NOT_AN_OBJECT}
+# every character but spaces, controls, and what has no shape of its own (a zero-width space)
+_VISIBLE = (
+    r"[^\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f"
+    r"\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]"
+)
+HAS_VISIBLE = validate.Regexp(
+    rf"^[^\x00]*{_VISIBLE}[^\x00]*$", error="Needs at least one visible character."
+)
+ORG_ID = validate.Regexp(
+    r"\A[A-Za-z0-9]{1,40}@[A-Za-z0-9]{1,20}\Z",
+    error="Expected 1 to 40 letters and digits, `@`, and 1 to 20 more: `EDGEPOST@AdobeOrg`.",
+)
 Row = TypeVar("Row")
 
 
 class Payload(Schema):
     """A JSON object whose keys are all known."""
+
+    error_messages = _SAID
 
     class Meta:
         """Options of marshmallow."""
@@ -54,8 +70,11 @@ class Choice(fields.String):
 
 
 def name_field(length: int = 128, **options: Any) -> fields.String:
-    """Return a field for a name that people read."""
-    return fields.String(validate=validate.Length(min=1, max=length), **options)
+    """Return a field for a name that people read, so one that they can see."""
+    return fields.String(
+        validate=[validate.Length(min=1, max=length), HAS_VISIBLE],
+        **options,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
@@ -10,7 +11,8 @@ from service.core.json import JsonObject
 from service.core.secret import mask_token
 from service.flows.describe_deliveries import DescribedDelivery
 from service.outbound.deliveries import DeliveryState
-from service.outbound.models import DeliveryAttempt
+from service.outbound.interactions import InteractionKind
+from service.outbound.models import DeliveryAttempt, DeliveryInteraction
 from service.web.payloads.base import (
     Choice,
     PageArguments,
@@ -100,6 +102,22 @@ class UsedTokenSchema(Payload):
     token = fields.String(required=True, metadata={"description": "Its last six characters."})
 
 
+class InteractionSchema(Payload):
+    """What was done with the message, as an SDK told it."""
+
+    id = fields.UUID(required=True)
+    kind = fields.String(
+        required=True, validate=validate.OneOf([each.value for each in InteractionKind])
+    )
+    action_id = fields.String(
+        required=True,
+        allow_none=True,
+        data_key="actionID",
+        metadata={"description": "The button of a custom action: its label, or identifier."},
+    )
+    at = fields.AwareDateTime(required=True)
+
+
 class DeliverySchema(Payload):
     """One message to one person from one node of a journey."""
 
@@ -134,7 +152,19 @@ class DeliverySchema(Payload):
     created_at = fields.AwareDateTime(required=True, data_key="createdAt")
     expires_at = fields.AwareDateTime(required=True, data_key="expiresAt")
     ended_at = fields.AwareDateTime(required=True, allow_none=True, data_key="endedAt")
+    received_at = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        data_key="receivedAt",
+        metadata={"description": "When the device first said so; iOS and the web never do."},
+    )
     opened_at = fields.AwareDateTime(required=True, allow_none=True, data_key="openedAt")
+    dismissed_at = fields.AwareDateTime(required=True, allow_none=True, data_key="dismissedAt")
+    interactions = fields.List(
+        fields.Nested(InteractionSchema),
+        required=True,
+        metadata={"description": "Oldest first, up to a hundred."},
+    )
 
 
 class AttemptSchema(Payload):
@@ -185,7 +215,14 @@ def delivery_answer(described: DescribedDelivery) -> JsonObject:
         },
         "facts": row.facts or {},
         "attempt_count": row.attempts,
+        "received_at": _first(described.interactions, InteractionKind.RECEIVED),
+        "dismissed_at": _first(described.interactions, InteractionKind.DISMISSED),
+        "interactions": described.interactions,
     }
+
+
+def _first(interactions: Sequence[DeliveryInteraction], kind: InteractionKind) -> datetime | None:
+    return next((each.at for each in interactions if each.kind == kind), None)
 
 
 def one_delivery_answer(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import INCLUDE, fields, validate
+from marshmallow import INCLUDE, ValidationError, fields, validate
 
 from service.core.errors import InvalidInputError
 from service.core.json import JsonObject
@@ -15,7 +15,7 @@ from service.outbound.endpoint_patterns import (
 )
 from service.outbound.models import EndpointConfig
 from service.sandboxes.scope import Scope
-from service.web.payloads.base import Payload
+from service.web.payloads.base import HAS_VISIBLE, Payload
 
 _INVALID_PAYLOAD = "ERR_ENDPOINTCONFIG_111"
 _FORMAT_VERSION = "1.0"
@@ -73,7 +73,7 @@ class _ConfigFields(_Open):
     )
     services = fields.Nested(CappedServicesSchema, required=True, metadata={"minProperties": 1})
     org_id = fields.String(data_key="orgId", allow_none=True)
-    name = fields.String(allow_none=True)
+    name = fields.String(allow_none=True, validate=HAS_VISIBLE)
     description = fields.String(allow_none=True)
 
 
@@ -210,15 +210,19 @@ class DeletionSchema(CompatSchema):
 
 
 def checked_texts(document: Any) -> Any:
-    """Return the document when what names it is text.
+    """Return the document when what names it is text, and its name one that can be seen.
 
     Raises:
         InvalidInputError: It is not; ``fields["errors"]`` as for the rest of the document.
     """
     for key in _TEXTS if isinstance(document, dict) else ():
         if not isinstance(document.get(key), str | None):
-            said = f"{key} must be a text."
-            raise InvalidInputError(said, errors=[{"errorCode": _INVALID_PAYLOAD, "error": said}])
+            raise _invalid_payload(f"{key} must be a text.")
+    name = document.get("name") if isinstance(document, dict) else None
+    try:
+        HAS_VISIBLE("." if name is None else name)
+    except ValidationError as error:
+        raise _invalid_payload("name needs at least one visible character.") from error
     return document
 
 
@@ -274,6 +278,10 @@ def verdict_answer(config: EndpointConfig, verdict: CanDeploy) -> JsonObject:
             for each in verdict.warnings
         ]
     return answer
+
+
+def _invalid_payload(said: str) -> InvalidInputError:
+    return InvalidInputError(said, errors=[{"errorCode": _INVALID_PAYLOAD, "error": said}])
 
 
 def _error(problem: ConfigProblem) -> JsonObject:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import fields, post_load
 
 from service.catalog.inlets import InletChanges, NewInlet
 from service.web.context import services
-from service.web.payloads.base import Flag, PageInfoSchema, Payload, name_field
+from service.web.payloads.base import ORG_ID, Flag, PageInfoSchema, Payload, name_field
 
 
 class InletSchema(Payload):
@@ -16,7 +16,7 @@ class InletSchema(Payload):
     name = name_field(required=True)
     org_id = fields.String(
         data_key="imsOrgId",
-        validate=validate.Regexp(r"\A[A-Za-z0-9]{1,40}@[A-Za-z0-9]{1,20}\Z"),
+        validate=ORG_ID,
         metadata={"description": "The organisation that messages name in their header."},
     )
     is_enabled = Flag(load_default=True, data_key="enabled")

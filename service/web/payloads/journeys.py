@@ -15,8 +15,15 @@ from service.journeys.definitions import JourneyType, NodeType, Qualification, T
 from service.journeys.models import JourneyVersion
 from service.journeys.problems import Problem
 from service.journeys.versions import VersionState
+from service.outbound.interactions import InteractionKind
 from service.sandboxes.scope import Scope
-from service.web.payloads.base import PageInfoSchema, Payload
+from service.web.payloads.base import (
+    HAS_VISIBLE,
+    NOT_AN_OBJECT,
+    PageInfoSchema,
+    Payload,
+    name_field,
+)
 
 # Adobe's API says Deployed where its pages say Live.
 _STATUS = {
@@ -26,6 +33,7 @@ _STATUS = {
     VersionState.STOPPED: "Stopped",
     VersionState.FINISHED: "Finished",
 }
+_DURATION = {"oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]}
 _IGNORED = {"description": "Ignored when sent, so that an answer can be sent back."}
 
 
@@ -87,10 +95,7 @@ class NodeSchema(Payload):
     event_id = _text("eventID", "`_experience.campaign.orchestration.eventID` of the event.")
     delay = fields.Raw(
         allow_none=True,
-        metadata={
-            "oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}],
-            "description": "ISO 8601 (`PT30M`, `P3D`) or whole seconds.",
-        },
+        metadata={**_DURATION, "description": "ISO 8601 (`PT30M`, `P3D`) or whole seconds."},
     )
     action_id = _text("actionId")
     action_name = _text("actionName")
@@ -101,6 +106,22 @@ class NodeSchema(Payload):
     )
     param_mappings = fields.List(
         fields.Nested(ParameterSchema), allow_none=True, data_key="paramMappings"
+    )
+    message_node_id = _text(
+        "messageNodeId", "The custom action before whose message a reaction waits for."
+    )
+    interaction = _one_of(
+        InteractionKind, about="What ends the wait; an open or dismissal is a receipt too."
+    )
+    button_id = _text(
+        "actionID", "Which button (label, on iOS identifier) of `customAction`; any without it."
+    )
+    timeout = fields.Raw(
+        allow_none=True,
+        metadata={
+            **_DURATION,
+            "description": "From one second to 30 days, as `delay`; then the `timeout` transition.",
+        },
     )
 
 
@@ -158,10 +179,20 @@ class _AnsweredSchema(Schema):
     metadata = fields.Nested(JourneyMetadataSchema, allow_none=True, metadata=_IGNORED)
 
 
+def _refuse_blank(name: Any) -> None:
+    """Leave all but text to the reading of the document."""
+    if isinstance(name, str):
+        HAS_VISIBLE(name)
+
+
+class _NamedSchema(Schema):
+    name = fields.Raw(allow_none=True, validate=_refuse_blank)
+
+
 class JourneySchema(_AnsweredSchema, Payload):
     """A journey: one version of a graph of activities."""
 
-    name = fields.String(required=True, metadata={"minLength": 1, "maxLength": 256})
+    name = name_field(256, required=True)
     description = _text()
     type = _one_of(JourneyType, about="Follows from the entry; stated, it must fit.")
     identity_namespace = _text("identityNamespace", "Which identity people run by: `CRMID`.")
@@ -173,8 +204,9 @@ class JourneySchema(_AnsweredSchema, Payload):
     def load(self, data: Any, **_: Any) -> Any:
         """Return the document as it was sent."""
         if not isinstance(data, dict):
-            raise ValidationError("Not an object.")
+            raise ValidationError(NOT_AN_OBJECT)
         _AnsweredSchema(unknown=EXCLUDE).load(data)
+        _NamedSchema(unknown=EXCLUDE).load(data)
         return data
 
     def dump(self, obj: Any, **_: Any) -> Any:

@@ -16,7 +16,13 @@ class NamespaceSchema(Payload):
 
     code = fields.String(
         required=True,
-        validate=validate.Regexp(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"),
+        validate=validate.Regexp(
+            r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z",
+            error=(
+                "Expected 1 to 64 letters, digits, dots, hyphens and underscores, a letter or "
+                "digit first: `LoyaltyId`."
+            ),
+        ),
     )
     name = name_field(256, required=True)
     id_type = Choice(IdType, required=True, data_key="idType")

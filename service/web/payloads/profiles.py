@@ -1,4 +1,8 @@
-"""One person as the API shows it; a push token appears by its last six characters."""
+"""One person as the API shows it; a token appears by its last six characters.
+
+Of a browser's subscription the push service is shown and the end of its endpoint: whoever knows
+the endpoint may push to it, and the keys are nobody's business.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,9 +14,13 @@ from marshmallow import fields, post_load, validate
 from service.core.json import JsonObject
 from service.core.secret import mask_token
 from service.identity.models import Identity
-from service.profiles.lookups import ProfileView, TokenHistory
-from service.profiles.models import PushTokenOwner
+from service.profiles import web_push
+from service.profiles.live_activities import Kind
+from service.profiles.lookups import HeldLiveActivity, ProfileView, TokenHistory
+from service.profiles.models import PushToken, PushTokenOwner
 from service.web.payloads.base import Payload
+
+_ANNOUNCED = frozenset({"pushNotificationDetails", "liveActivityPushNotificationDetails"})
 
 
 def _object() -> fields.Dict:
@@ -20,6 +28,14 @@ def _object() -> fields.Dict:
         keys=fields.String(),
         values=fields.Raw(allow_none=True),
         required=True,
+    )
+
+
+def _owned() -> fields.Boolean:
+    return fields.Boolean(
+        required=True,
+        data_key="owned",
+        metadata={"description": "Whether it belongs to this person now."},
     )
 
 
@@ -52,16 +68,38 @@ class PushTokenSchema(Payload):
 
     app_id = fields.String(required=True, data_key="appId")
     platform = fields.String(required=True)
-    token = fields.String(required=True, metadata={"description": "Its last six characters."})
-    is_owned = fields.Boolean(
+    token = fields.String(
         required=True,
-        data_key="owned",
-        metadata={"description": "Whether it belongs to this person now."},
+        metadata={
+            "description": "Its last six characters; of a browser's, the push service and the "
+            "last six of its endpoint.",
+        },
     )
+    is_owned = _owned()
     registered_at = fields.AwareDateTime(required=True, data_key="registeredAt")
     denylisted_at = fields.AwareDateTime(required=True, allow_none=True, data_key="denylistedAt")
     denylist_reason = fields.String(required=True, allow_none=True, data_key="denylistReason")
     owners = fields.List(fields.Nested(TokenOwnerSchema), required=True)
+
+
+class LiveActivityTokenSchema(Payload):
+    """Where one of the person's devices has live activities started or updated."""
+
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf([each.value for each in Kind]),
+        metadata={"description": "What it is good for: starting activities, or updating one."},
+    )
+    name = fields.String(
+        required=True,
+        metadata={"description": "`attributeType` to start, `liveActivityID` to update."},
+    )
+    app_id = fields.String(required=True, allow_none=True, data_key="appId")
+    platform = fields.String(required=True, allow_none=True)
+    token = fields.String(required=True, metadata={"description": "Its last six characters."})
+    is_owned = _owned()
+    registered_at = fields.AwareDateTime(required=True, data_key="registeredAt")
+    denylisted_at = fields.AwareDateTime(required=True, allow_none=True, data_key="denylistedAt")
 
 
 class ProfileSchema(Payload):
@@ -72,6 +110,11 @@ class ProfileSchema(Payload):
     attributes = _object()
     identities = fields.List(fields.Nested(IdentitySchema), required=True)
     push_tokens = fields.List(fields.Nested(PushTokenSchema), required=True, data_key="pushTokens")
+    live_activity_tokens = fields.List(
+        fields.Nested(LiveActivityTokenSchema),
+        required=True,
+        data_key="liveActivityTokens",
+    )
     created_at = fields.AwareDateTime(required=True, data_key="createdAt")
     updated_at = fields.AwareDateTime(required=True, data_key="updatedAt")
 
@@ -110,6 +153,7 @@ def profile_answer(view: ProfileView) -> JsonObject:
         "attributes": without_tokens(view.profile.attributes),
         "identities": [_identity(member) for member in view.identities],
         "push_tokens": [_token(history, members) for history in view.tokens],
+        "live_activity_tokens": [_live_activity(held, members) for held in view.live_activities],
         "created_at": view.profile.created_at,
         "updated_at": view.profile.updated_at,
     }
@@ -125,16 +169,28 @@ def entity_answer(view: ProfileView) -> JsonObject:
         {
             "appID": history.token.app_id,
             "platform": history.token.platform,
-            "token": mask_token(history.token.token),
+            "token": _shown(history.token),
             "denylisted": history.token.denylisted_at is not None,
         }
         for history in view.tokens
         if history.token.owner_id in members
     ]
+    started = [
+        {
+            "appID": held.token.app_id,
+            "platform": held.token.platform,
+            "attributeType": held.token.name,
+            "token": mask_token(held.token.token or ""),
+            "denylisted": held.token.denylisted_at is not None,
+        }
+        for held in view.live_activities
+        if held.token.kind == Kind.START and held.owner_id in members
+    ]
     entity = {
         **without_tokens(view.profile.attributes),
         "identityMap": identity_map,
         "pushNotificationDetails": details,
+        "liveActivityPushNotificationDetails": started,
         "testProfile": view.profile.is_test,
     }
     return {
@@ -146,7 +202,7 @@ def entity_answer(view: ProfileView) -> JsonObject:
 
 def without_tokens(attributes: Mapping[str, Any]) -> JsonObject:
     """Return attributes without the tokens that an imported record may have carried."""
-    return {name: each for name, each in attributes.items() if name != "pushNotificationDetails"}
+    return {name: each for name, each in attributes.items() if name not in _ANNOUNCED}
 
 
 def _identity(member: Identity) -> dict[str, str | datetime]:
@@ -162,12 +218,32 @@ def _token(history: TokenHistory, members: Mapping[UUID, Identity]) -> JsonObjec
     return {
         "app_id": token.app_id,
         "platform": token.platform,
-        "token": mask_token(token.token),
+        "token": _shown(token),
         "is_owned": token.owner_id in members,
         "registered_at": token.registered_at,
         "denylisted_at": token.denylisted_at,
         "denylist_reason": token.denylist_reason,
         "owners": [_owner(owner, members) for owner in history.owners],
+    }
+
+
+def _shown(token: PushToken) -> str:
+    is_browser = token.platform == web_push.PLATFORM
+    subscription = web_push.read_subscription(token.token) if is_browser else None
+    return subscription.masked() if subscription else mask_token(token.token)
+
+
+def _live_activity(held: HeldLiveActivity, members: Mapping[UUID, Identity]) -> JsonObject:
+    token = held.token
+    return {
+        "kind": token.kind,
+        "name": token.name,
+        "app_id": token.app_id,
+        "platform": token.platform,
+        "token": mask_token(token.token or ""),
+        "is_owned": held.owner_id in members,
+        "registered_at": token.registered_at,
+        "denylisted_at": token.denylisted_at,
     }
 
 

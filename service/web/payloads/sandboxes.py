@@ -23,7 +23,10 @@ class SandboxSchema(Payload):
 
     name = fields.String(
         required=True,
-        validate=validate.Regexp(r"\A[a-z][a-z0-9-]{0,255}\Z"),
+        validate=validate.Regexp(
+            r"\A[a-z][a-z0-9-]{0,255}\Z",
+            error="Expected lower-case letters, digits and hyphens, a letter first, at most 256.",
+        ),
         metadata={"description": "Lower-case letters, digits and hyphens."},
     )
     title = name_field(256, required=True)

@@ -4,9 +4,13 @@ from marshmallow import fields
 
 from service.web.payloads.base import Payload
 
+_SAID = {"type": "Expected a list of objects, each with a segmentId."}
+
 
 class SegmentJobItemSchema(Payload):
     """One segment to evaluate."""
+
+    error_messages = _SAID
 
     segment_id = fields.UUID(required=True, data_key="segmentId")
 

@@ -10,6 +10,7 @@ from service.segments.models import Segment
 from service.web.payloads.base import Flag, PageInfoSchema, Payload, name_field
 
 _MODEL = "_xdm.context.profile"
+_ABOUT_EVALUATION = {"description": "The method that is asked for: one, or none for batch."}
 
 
 class ExpressionSchema(Payload):
@@ -38,9 +39,21 @@ class MethodSchema(Payload):
 class EvaluationInfoSchema(Payload):
     """``batch`` is on the schedule, ``continuous`` is streaming; ``synchronous`` is refused."""
 
-    batch = fields.Nested(MethodSchema)
-    continuous = fields.Nested(MethodSchema)
-    synchronous = fields.Nested(MethodSchema)
+    batch = fields.Nested(
+        MethodSchema, metadata={"description": "On the schedule; also when nothing is asked for."}
+    )
+    continuous = fields.Nested(
+        MethodSchema,
+        metadata={
+            "description": (
+                "Streaming: inside the request that brings the event. Refused with the reason "
+                "where the rule cannot be; it never becomes batch in silence."
+            )
+        },
+    )
+    synchronous = fields.Nested(
+        MethodSchema, metadata={"description": "Edge evaluation, which is not offered."}
+    )
 
     @validates_schema
     def refuse_edge(self, values: dict[str, Any], **_: Any) -> None:
@@ -73,7 +86,9 @@ class SegmentSchema(Payload):
     description = fields.String(load_default="", validate=validate.Length(max=4096))
     expression = fields.Nested(ExpressionSchema, required=True)
     model = fields.Nested(SegmentModelSchema, required=True, data_key="schema")
-    evaluation_info = fields.Nested(EvaluationInfoSchema, data_key="evaluationInfo")
+    evaluation_info = fields.Nested(
+        EvaluationInfoSchema, data_key="evaluationInfo", metadata=_ABOUT_EVALUATION
+    )
     evaluation = fields.Nested(ChosenEvaluationSchema, dump_only=True)
     created_at = fields.AwareDateTime(dump_only=True, data_key="createdAt")
     updated_at = fields.AwareDateTime(dump_only=True, data_key="updatedAt")
@@ -96,7 +111,9 @@ class SegmentChangesSchema(Payload):
     name = name_field(256)
     description = fields.String(validate=validate.Length(max=4096))
     expression = fields.Nested(ExpressionSchema)
-    evaluation_info = fields.Nested(EvaluationInfoSchema, data_key="evaluationInfo")
+    evaluation_info = fields.Nested(
+        EvaluationInfoSchema, data_key="evaluationInfo", metadata=_ABOUT_EVALUATION
+    )
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> SegmentChanges:

@@ -5,7 +5,7 @@ import json
 import logging
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -27,6 +27,7 @@ from service.sandboxes.scope import Scope
 from service.web.app import create_app
 from tests.support.admin import AdminClient, AdminServices, admin_services
 from tests.support.clocks import FixedClock
+from tests.support.journeys import by_event, call
 
 SECRET = "a-secret-that-nobody-may-read"
 PUSH: dict[str, Any] = {
@@ -294,7 +295,26 @@ def test_a_refused_change_leaves_the_action_as_it_was(client: AdminClient) -> No
     assert client.get(path).get_json() == made
 
 
+def test_an_action_goes_unless_a_journey_needs_it(client: AdminClient) -> None:
+    made = client.post("/actions", json=PUSH).get_json()
+    path = f"/actions/{made['id']}"
+    document = by_event(call(action=UUID(made["id"])), name="Cart reminder")
+    journey = client.post("/journeys", json=document).get_json()["id"]
+
+    kept = client.delete(path)
+    dropped = client.delete(f"/journeys/{journey}")
+    gone = client.delete(path)
+
+    assert [each.status_code for each in (kept, dropped, gone)] == [409, 204, 204]
+    assert kept.get_json()["journeys"] == [{"id": journey, "name": "Cart reminder", "version": 1}]
+    assert client.get(path).status_code == 404
+    assert client.post("/actions", json=PUSH).status_code == 201
+    entries = client.get(f"/audit/entries?subject={made['id']}").get_json()["items"]
+    assert [each["action"] for each in entries] == ["action.delete", "action.create"]
+
+
 def test_an_unknown_action_is_404(client: AdminClient) -> None:
+    assert client.delete(f"/actions/{uuid4()}").status_code == 404
     assert client.get(f"/actions/{uuid4()}").status_code == 404
     assert client.call("PUT", f"/actions/{uuid4()}", json=PUSH).status_code == 404
 

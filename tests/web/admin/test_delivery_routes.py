@@ -1,5 +1,6 @@
 """Deliveries over HTTP, with tokens that cannot be used."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,8 +8,13 @@ import pytest
 
 from service.db.session import SessionFactory, unit_of_work
 from service.journeys.models import JourneyVersion
+from service.outbound import kept_interactions
 from service.outbound.deliveries import DeliveryState
+from service.outbound.interactions import Interaction, InteractionKind
+from service.outbound.kept_interactions import TrackedEvent
 from tests.support.admin import AdminClient
+from tests.support.builders import PROD
+from tests.support.clocks import START
 from tests.support.journeys import ACTION, by_segment, call, published
 from tests.support.sent_messages import TOKEN, WORKER, end, intend, own_token
 
@@ -123,6 +129,40 @@ def test_one_delivery_shows_its_calls_and_the_end_of_its_token(
     assert attempt["capId"] == str(ACTION)
     assert TOKEN not in answer.text
     assert "private" not in answer.text
+
+
+def test_what_was_done_with_a_message_is_shown_in_lists_and_alone(
+    client: AdminClient, store: SessionFactory, sent: list[UUID]
+) -> None:
+    opened = Interaction(InteractionKind.OPENED, opens_app=True)
+    later = Interaction(InteractionKind.CUSTOM_ACTION, "Later")
+    done = [
+        (Interaction(InteractionKind.DISMISSED), 9),
+        (opened, 4),
+        (later, 5),
+        (Interaction(InteractionKind.RECEIVED), 2),
+        (Interaction(InteractionKind.RECEIVED), 3),
+    ]
+    with unit_of_work(store) as session:
+        events = [
+            TrackedEvent(uuid4(), sent[0], each, START + timedelta(seconds=at)) for each, at in done
+        ]
+        kept_interactions.keep(session, PROD, events)
+
+    shown = client.get(f"/deliveries/{sent[0]}").get_json()
+    listed = client.get("/deliveries").get_json()["items"]
+
+    assert [(each["kind"], each["actionID"]) for each in shown["interactions"]] == [
+        ("received", None),
+        ("received", None),
+        ("opened", None),
+        ("customAction", "Later"),
+        ("dismissed", None),
+    ]
+    names = ("receivedAt", "openedAt", "dismissedAt")
+    assert [shown[name][17:19] for name in names] == ["02", "04", "09"]
+    assert listed[2]["interactions"] == shown["interactions"]
+    assert [listed[0][name] for name in (*names, "interactions")] == [None, None, None, []]
 
 
 def test_a_waiting_delivery_has_no_end_and_no_calls(client: AdminClient, sent: list[UUID]) -> None:

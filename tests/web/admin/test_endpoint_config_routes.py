@@ -50,6 +50,7 @@ BAD_INPUT: list[tuple[Any, str]] = [
     ({**CONFIG, "services": {"push": {}}}, "ERR_AUTHORING_ENDPOINTCONFIG_1"),
     ({**CONFIG, "orgId": 1}, "ERR_ENDPOINTCONFIG_111"),
     ({**CONFIG, "name": []}, "ERR_ENDPOINTCONFIG_111"),
+    ({**CONFIG, "name": " "}, "ERR_ENDPOINTCONFIG_111"),
 ]
 
 

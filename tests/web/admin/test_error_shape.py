@@ -32,8 +32,10 @@ def _body(answer: Any, status: int) -> dict[str, Any]:
     return body
 
 
-def test_a_path_that_does_not_exist_is_404(client: AdminClient) -> None:
-    _body(client.get("/nothing/here"), 404)
+def test_a_path_that_does_not_exist_is_404_and_says_where_to_look(client: AdminClient) -> None:
+    body = _body(client.get("/nothing/here"), 404)
+
+    assert body["detail"].startswith("There is nothing at this path: /docs lists the paths")
 
 
 def test_an_id_that_is_no_id_is_404(client: AdminClient) -> None:
@@ -43,12 +45,15 @@ def test_an_id_that_is_no_id_is_404(client: AdminClient) -> None:
 def test_a_method_that_is_not_allowed_says_which_are(client: AdminClient) -> None:
     answer = client.call("PUT", "/datastreams")
 
-    _body(answer, 405)
+    body = _body(answer, 405)
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
+    assert body["detail"] == "PUT is not offered at this path: use GET, POST."
 
 
 def test_a_body_that_is_too_large_is_413(client: AdminClient) -> None:
-    _body(client.post("/datastreams", json={"name": "x" * 5_000_000}), 413)
+    body = _body(client.post("/datastreams", json={"name": "x" * 5_000_000}), 413)
+
+    assert body["detail"] == "The body is larger than 4194304 bytes."
 
 
 def test_a_body_of_another_type_is_415(client: AdminClient) -> None:
@@ -73,6 +78,106 @@ def test_a_body_of_another_type_is_415(client: AdminClient) -> None:
 def test_a_body_that_cannot_be_read_is_400(client: AdminClient, data: bytes) -> None:
     _body(client.post("/datastreams", data=data, content_type="application/json"), 400)
     assert client.get("/datastreams").get_json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", "the body is empty"),
+        (b" \n", "the body is empty"),
+        (b'{"name": "app",}', "trailing comma in object at line 1, column 16"),
+        (b'{\n  "name": "app"\n  "platform": "mobile"}', "at line 3, column 3"),
+        ('{"Größe": x}'.encode(), "invalid character at line 1, column 11"),
+        (b'{"name": "app"', "it ends too early, at line 1, column 15"),
+    ],
+)
+def test_malformed_json_is_told_with_its_place(
+    client: AdminClient, data: bytes, fault: str
+) -> None:
+    body = _body(client.post("/datastreams", data=data, content_type="application/json"), 400)
+
+    assert body["detail"].startswith("The body is not readable JSON: ")
+    assert fault in body["detail"]
+
+
+@pytest.mark.parametrize("data", ["[]", '"x"', "null", "5"])
+@pytest.mark.parametrize("path", ["/datastreams", "/actions", "/journeys", "/inlets"])
+def test_a_body_that_is_no_object_is_told_that_one_is_expected(
+    client: AdminClient, path: str, data: str
+) -> None:
+    body = _body(client.post(path, data=data, content_type="application/json"), 422)
+
+    assert [each["detail"] for each in body["errors"]] == ["Expected a JSON object."]
+
+
+SEGMENT = {
+    "expression": {"type": "PQL", "format": "pql/text", "value": "a = 1"},
+    "schema": {"name": "_xdm.context.profile"},
+}
+BLANKS = ["   ", "\t\n", "\u200b", "\u00a0\u2060", "\ufeff\u3164"]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+@pytest.mark.parametrize(
+    ("path", "document", "key"),
+    [
+        ("/datastreams", {"platform": "mobile"}, "name"),
+        ("/inlets", {}, "name"),
+        ("/idnamespace/identities", {"code": "Loyalty", "idType": "Cross_device"}, "name"),
+        ("/sandbox-management/sandboxes", {"name": "dev", "type": "development"}, "title"),
+        ("/data/core/ups/segment/definitions", SEGMENT, "name"),
+        ("/journeys", {"nodes": []}, "name"),
+    ],
+)
+def test_a_name_that_cannot_be_seen_is_refused(
+    client: AdminClient, path: str, document: dict[str, Any], key: str, blank: str
+) -> None:
+    body = _body(client.post(path, json={**document, key: blank}), 422)
+
+    assert [(each["path"], each["detail"]) for each in body["errors"]] == [
+        (key, "Needs at least one visible character.")
+    ]
+    answer = client.post(path, json={**document, key: f"{blank}x"})
+    assert answer.status_code in {200, 201}, answer.text
+
+
+@pytest.mark.parametrize("path", ["/datastreams", "/inlets", "/data/core/ups/segment/definitions"])
+def test_a_name_is_not_changed_to_one_that_cannot_be_seen(client: AdminClient, path: str) -> None:
+    new = {**(SEGMENT if "segment" in path else {}), "name": "app"}
+    made = client.post(path, json=new | ({"platform": "web"} if path == "/datastreams" else {}))
+
+    body = _body(client.patch(f"{path}/{made.get_json()['id']}", json={"name": " "}), 422)
+
+    assert body["errors"][0]["path"] == "name"
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "words"),
+    [
+        ("/datastreams", {**NEW, "appIds": ["a b"]}, "letters, digits, dots, hyphens and unders"),
+        ("/datastreams", {**NEW, "origins": ["a.example"]}, "`https://www.example.com`"),
+        ("/datastreams", {**NEW, "imsOrgId": "me"}, "`EDGEPOST@AdobeOrg`"),
+        ("/inlets", {"name": "crm", "imsOrgId": "me"}, "`EDGEPOST@AdobeOrg`"),
+        ("/actions", {"name": "a b", "adapter": "webhook"}, "letters, digits and underscores"),
+        (
+            "/idnamespace/identities",
+            {"name": "L", "code": "a b", "idType": "Cross_device"},
+            "a letter or digit first",
+        ),
+        (
+            "/sandbox-management/sandboxes",
+            {"name": "Dev", "title": "Dev", "type": "development"},
+            "lower-case letters, digits and hyphens",
+        ),
+    ],
+)
+def test_a_pattern_is_said_in_words(
+    client: AdminClient, path: str, document: dict[str, Any], words: str
+) -> None:
+    body = _body(client.post(path, json=document), 422)
+
+    [error] = body["errors"]
+    assert words in error["detail"]
 
 
 def test_a_nul_character_in_path_or_query_is_400(client: AdminClient) -> None:

@@ -1,7 +1,7 @@
 """Journeys over HTTP: authored, published, stopped and explained."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -13,12 +13,22 @@ from service.db.session import SessionFactory, unit_of_work
 from service.flows.advance_journeys import advance
 from service.flows.ingest import ingest
 from service.flows.open_sandbox import open_sandbox
+from service.journeys import inbox
+from service.journeys.inbox import Told
+from service.journeys.stimuli import DeliveryEnded, DeliveryOutcome
 from tests.support.admin import AdminClient, signed_in
-from tests.support.builders import ecid, event, person, request
+from tests.support.builders import PROD, ecid, event, person, request
 from tests.support.clocks import START, FixedClock
-from tests.support.journeys import by_event, by_segment, wait
+from tests.support.journeys import END, by_event, by_segment, call, reaction, wait
 
 ADA = person("ada")
+CALLED = {
+    "name": "called",
+    "adapter": "webhook",
+    "url": "https://hook.example/called",
+    "auth": {"type": "none"},
+    "payload": {"to": "{{ delivery.id }}"},
+}
 ORDER = {"_experience": {"campaign": {"orchestration": {"eventID": "order"}}}}
 
 
@@ -206,6 +216,107 @@ def test_runs_and_their_step_events_are_shown(
     assert client.get(elsewhere).status_code == 404
 
 
+def test_an_open_is_shown_among_the_step_events_and_ends_the_wait_for_it(
+    client: AdminClient, store: SessionFactory, clock: FixedClock
+) -> None:
+    action = client.post("/actions", json=CALLED).get_json()["id"]
+    document = by_event(call("react", action=action), reaction("rest"), wait(), END)
+    journey = client.post("/journeys", json=document).get_json()["id"]
+    published = client.post(f"/journeys/{journey}/publish")
+    order(store, clock)
+    (delivery,) = client.get("/deliveries").get_json()["items"]
+    with unit_of_work(store) as session:
+        sent = DeliveryEnded("call", DeliveryOutcome.SENT)
+        inbox.tell(session, PROD, [Told(UUID(delivery["instanceId"]), sent, clock.now())])
+    advance(store, clock)
+    runs = f"/journeys/{journey}/instances"
+    (waiting,) = client.get(f"{runs}?entityId=ada&entityIdNS=CRMID").get_json()["items"]
+
+    execution = {"messageExecution": {"messageID": delivery["id"]}}
+    xdm = {"_experience": {"customerJourneyManagement": execution}}
+    opened = event(ecid(1), ADA, event_type="pushTracking.applicationOpened", xdm=xdm)
+    with unit_of_work(store) as session:
+        ingest(session, [request(opened)], now=clock.now())
+    advance(store, clock)
+
+    assert published.status_code == 200
+    assert (waiting["nodeId"], waiting["waitingFor"]) == ("react", "reaction")
+    assert waiting["dueAt"] == "2026-07-02T10:00:00Z"
+    steps = client.get(f"{runs}/{waiting['id']}/step-events").get_json()["items"]
+    told = [
+        (each["_experience"]["journeyOrchestration"]["stepEvents"]["nodeID"], each.get("eventType"))
+        for each in steps
+    ]
+    assert ("call", "pushTracking.applicationOpened") in told
+    assert [node for node, kind in told if kind is None] == [
+        *("start", "call", "call", "react", "react", "rest"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "code"),
+    [
+        ({"messageNodeId": "rest"}, "/nodes/2/messageNodeId", "unknownMessage"),
+        ({"timeout": "P31D"}, "/nodes/2/timeout", "waitTooLong"),
+        ({"transitions": [{"targetNodeId": "done"}]}, "/nodes/2/transitions", "deadEnd"),
+    ],
+)
+def test_a_reaction_that_cannot_be_waited_for_is_not_published(
+    client: AdminClient, changes: dict[str, Any], pointer: str, code: str
+) -> None:
+    action = client.post("/actions", json=CALLED).get_json()["id"]
+    asked = {**reaction("done"), **changes}
+    document = by_event(call("react", action=action), asked, END)
+    journey = client.post("/journeys", json=document).get_json()["id"]
+
+    refused = client.post(f"/journeys/{journey}/publish")
+
+    assert refused.status_code == 422
+    problems = refused.get_json()["problems"]
+    assert (pointer, code) in [(each["path"], each["code"]) for each in problems]
+
+
+def test_a_draft_is_deleted_and_its_name_is_free_again(client: AdminClient) -> None:
+    journey_id = client.post("/journeys", json=by_event()).get_json()["id"]
+
+    deleted = client.delete(f"/journeys/{journey_id}")
+
+    assert deleted.status_code == 204
+    assert client.get(f"/journeys/{journey_id}").status_code == 404
+    assert client.get("/journeys").get_json()["items"] == []
+    assert client.post("/journeys", json=by_event()).status_code == 201
+
+
+def test_what_was_published_is_not_deleted(client: AdminClient, live: str) -> None:
+    path = f"/journeys/{live}"
+
+    running = client.delete(path)
+    client.post(f"{path}/stop")
+    stopped = client.delete(path)
+
+    assert (running.status_code, stopped.status_code) == (409, 409)
+    assert "stop it" in running.get_json()["detail"]
+    assert client.get(path).get_json()["status"] == "Stopped"
+
+
+def test_a_draft_after_a_published_version_is_deleted_by_its_number(
+    client: AdminClient, live: str
+) -> None:
+    path = f"/journeys/{live}"
+    client.post(f"{path}/versions")
+
+    unnamed = client.delete(path)
+    published = client.delete(f"{path}?version=1")
+    absent = client.delete(f"{path}?version=3")
+    draft = client.delete(f"{path}?version=2")
+
+    codes = [each.status_code for each in (unnamed, published, absent, draft)]
+    assert codes == [409, 409, 404, 204]
+    assert "?version=2" in unnamed.get_json()["detail"]
+    answer = client.get(path).get_json()
+    assert (answer["version"], answer["status"]) == (1, "Deployed")
+
+
 def test_what_is_not_there_is_not_found(client: AdminClient) -> None:
     nowhere = f"/journeys/{uuid4()}"
     person_of = "?entityId=ada&entityIdNS=CRMID"
@@ -213,6 +324,7 @@ def test_what_is_not_there_is_not_found(client: AdminClient) -> None:
     asked = [
         client.get(nowhere),
         client.call("PUT", nowhere, json=by_event()),
+        client.delete(nowhere),
         client.post(f"{nowhere}/publish"),
         client.post(f"{nowhere}/stop"),
         client.post(f"{nowhere}/versions"),
@@ -234,6 +346,7 @@ def test_a_journey_is_not_seen_from_another_sandbox(
 
     assert other.get(f"/journeys/{live}").status_code == 404
     assert other.post(f"/journeys/{live}/stop").status_code == 404
+    assert other.delete(f"/journeys/{live}").status_code == 404
     assert other.get("/journeys").get_json()["items"] == []
 
 

@@ -1,6 +1,7 @@
 """One person over HTTP, by any identity, with tokens that cannot be used."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,10 +10,11 @@ from service.core.ids import derived_key, new_key
 from service.db.session import SessionFactory, unit_of_work
 from service.identity.identity_map import identity_key
 from service.identity.models import Identity
-from service.profiles.models import Profile, PushToken, PushTokenOwner
+from service.profiles.models import LiveActivityToken, Profile, PushToken, PushTokenOwner
 from service.sandboxes.scope import Scope
 from tests.support.admin import AdminClient
 from tests.support.clocks import START, FixedClock
+from tests.support.subscriptions import ENDPOINT, spelled, subscription
 
 TOKEN = "very-long-token-that-nobody-may-read-abc123"
 ECID = "12345678901234567890123456789012345678"
@@ -166,3 +168,140 @@ def test_a_person_is_unknown_in_another_sandbox(client: AdminClient, known: UUID
 
     assert client.having(x_sandbox_name="dev").get(f"/profiles/Email/{EMAIL}").status_code == 404
     assert client.get(f"/profiles/Email/{EMAIL}").status_code == 200
+
+
+LIVE = "80f3c1-whole-token-that-nobody-may-read-d4e5f6"
+FOOD = "FoodDeliveryAttributes"
+
+
+def _activity(scope: Scope, kind: str, name: str, **changes: Any) -> LiveActivityToken:
+    whole: dict[str, Any] = {
+        "sandbox_id": scope.sandbox_id,
+        "device_id": identity_key("ECID", ECID),
+        "kind": kind,
+        "name": name,
+        "app_id": "com.example.app" if kind == "start" else None,
+        "platform": "apns" if kind == "start" else None,
+        "token": LIVE,
+        "token_id": new_key(),
+        "announced_at": START,
+        "announced_event": "e-1",
+        "registered_at": START,
+    }
+    return LiveActivityToken(**{**whole, **changes})
+
+
+def _log_in(store: SessionFactory, scope: Scope, login: UUID | None) -> None:
+    """Make the device's login register say who is there, as after a login."""
+    with unit_of_work(store) as session:
+        device = session.get(Identity, (scope.sandbox_id, identity_key("ECID", ECID)))
+        assert device is not None
+        device.login_id = login
+        device.had_login = True
+
+
+def test_live_activities_are_shown_by_their_end(
+    client: AdminClient, store: SessionFactory, scope: Scope, known: UUID
+) -> None:
+    with unit_of_work(store) as session:
+        session.add_all(
+            [
+                _activity(scope, "start", FOOD, registered_at=START + timedelta(hours=1)),
+                _activity(scope, "update", "order-4711", denylisted_at=START),
+                _activity(scope, "start", "MovedAttributes", token=None, token_id=None),
+            ],
+        )
+    _log_in(store, scope, known)
+
+    answer = client.get(f"/profiles/Email/{EMAIL}")
+
+    start, update = answer.get_json()["liveActivityTokens"]
+    assert start == {
+        "kind": "start",
+        "name": FOOD,
+        "appId": "com.example.app",
+        "platform": "apns",
+        "token": "…d4e5f6",
+        "owned": True,
+        "registeredAt": "2026-07-01T11:00:00+00:00",
+        "denylistedAt": None,
+    }
+    assert (update["kind"], update["name"], update["appId"]) == ("update", "order-4711", None)
+    assert update["denylistedAt"] == "2026-07-01T10:00:00+00:00"
+    assert LIVE not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("login", "owned"),
+    [(identity_key("Email", EMAIL), True), (STRANGER, False), (None, False)],
+)
+def test_a_live_activity_is_owned_by_whoever_is_logged_in(
+    client: AdminClient,
+    store: SessionFactory,
+    scope: Scope,
+    known: UUID,
+    login: UUID | None,
+    *,
+    owned: bool,
+) -> None:
+    with unit_of_work(store) as session:
+        session.add(_activity(scope, "start", FOOD))
+    _log_in(store, scope, login)
+
+    answer = client.get(f"/profiles/Email/{EMAIL}").get_json()
+
+    assert [each["owned"] for each in answer["liveActivityTokens"]] == [owned]
+
+
+def test_adobes_path_answers_the_start_tokens_that_the_person_owns(
+    client: AdminClient, store: SessionFactory, scope: Scope, known: UUID
+) -> None:
+    with unit_of_work(store) as session:
+        session.add_all([_activity(scope, "start", FOOD), _activity(scope, "update", "order")])
+        profile = session.get(Profile, (scope.sandbox_id, known))
+        assert profile is not None
+        profile.attributes = {"liveActivityPushNotificationDetails": [{"token": LIVE}]}
+    query = {"schema.name": "_xdm.context.profile", "entityId": EMAIL, "entityIdNS": "Email"}
+
+    answers = []
+    for login in (known, STRANGER):
+        _log_in(store, scope, login)
+        answers.append(client.get("/data/core/ups/access/entities", query_string=query))
+
+    told = [
+        answer.get_json()[str(known)]["entity"]["liveActivityPushNotificationDetails"]
+        for answer in answers
+    ]
+    assert told == [
+        [
+            {
+                "appID": "com.example.app",
+                "platform": "apns",
+                "attributeType": FOOD,
+                "token": "…d4e5f6",
+                "denylisted": False,
+            },
+        ],
+        [],
+    ]
+    assert LIVE not in answers[0].text
+
+
+def test_a_browsers_subscription_is_shown_by_its_push_service(
+    client: AdminClient, store: SessionFactory, scope: Scope, known: UUID
+) -> None:
+    with unit_of_work(store) as session:
+        key = derived_key("com.example.app", "fcm", TOKEN)
+        token = session.get(PushToken, (scope.sandbox_id, key))
+        assert token is not None
+        token.platform, token.token = "web", subscription()
+    query = {"schema.name": "_xdm.context.profile", "entityId": EMAIL, "entityIdNS": "Email"}
+
+    own = client.get(f"/profiles/Email/{EMAIL}")
+    adobes = client.get("/data/core/ups/access/entities", query_string=query)
+
+    [shown] = own.get_json()["pushTokens"]
+    [detail] = adobes.get_json()[str(known)]["entity"]["pushNotificationDetails"]
+    assert shown["token"] == detail["token"] == "https://fcm.googleapis.com/…abc123"
+    for secret in (ENDPOINT, spelled(16), spelled(65)):
+        assert secret not in own.text + adobes.text

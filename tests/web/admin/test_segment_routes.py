@@ -1,11 +1,12 @@
 """Segments over HTTP, in the shape of Adobe's Segmentation Service API."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from tests.support.admin import AdminClient
+from tests.support.journeys import by_segment
 
 PATH = "/data/core/ups/segment/definitions"
 RULE = 'person.name.firstName.equals("Jo", true)'
@@ -154,6 +155,26 @@ def test_an_unknown_segment_is_404(client: AdminClient) -> None:
     assert client.get(path).status_code == 404
     assert client.patch(path, json={}).status_code == 404
     assert client.delete(path).status_code == 404
+
+
+def test_a_segment_that_a_live_journey_uses_stays_and_the_journey_is_named(
+    client: AdminClient,
+) -> None:
+    path = f"{PATH}/{client.post(PATH, json=_segment()).get_json()['id']}"
+    document = by_segment(segment=UUID(path.rpartition("/")[2]), name="Cart reminder")
+    journey = client.post("/journeys", json=document).get_json()["id"]
+    client.post(f"/journeys/{journey}/publish")
+
+    kept = client.delete(path)
+    client.post(f"/journeys/{journey}/stop")
+    gone = client.delete(path)
+
+    body = kept.get_json()
+    assert (kept.status_code, gone.status_code) == (409, 204)
+    assert "Cart reminder" in body["detail"]
+    assert body["journeys"] == [{"id": journey, "name": "Cart reminder", "version": 1}]
+    entries = client.get(f"/audit/entries?subject={path.rpartition('/')[2]}").get_json()["items"]
+    assert [each["action"] for each in entries] == ["segment.delete", "segment.create"]
 
 
 def test_another_sandbox_neither_sees_nor_removes_it(client: AdminClient) -> None:

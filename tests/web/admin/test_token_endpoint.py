@@ -28,7 +28,7 @@ def test_a_client_gets_a_bearer_token_that_no_cache_keeps(app: Flask) -> None:
 
     body = answer.get_json()
     assert answer.status_code == 200
-    assert set(body) == {"access_token", "token_type", "expires_in"}
+    assert set(body) == {"access_token", "token_type", "expires_in", "scope"}
     assert (body["token_type"], body["expires_in"]) == ("bearer", 3600)
     assert answer.headers["Cache-Control"] == "no-store"
 
@@ -37,6 +37,28 @@ def test_scopes_of_adobes_clients_are_tolerated(app: Flask) -> None:
     form = token_form(*new_client(app), scope="openid,AdobeID,read_organizations")
 
     assert _ask(app, form).status_code == 200
+
+
+def test_the_answer_says_what_the_token_allows(app: Flask) -> None:
+    client = new_client(app, Permission.AUDIT_READ, Permission.SEGMENTS_READ)
+
+    whole = _ask(app, token_form(*client)).get_json()
+    narrowed = _ask(app, token_form(*client, scope="openid segments.read")).get_json()
+
+    assert whole["scope"] == "audit.read segments.read"
+    assert narrowed["scope"] == "segments.read"
+
+
+@pytest.mark.parametrize("scope", ["segment.read", "Segments.read", "adobeid", "*", "all"])
+def test_a_misspelt_scope_is_refused_by_name_and_widens_nothing(app: Flask, scope: str) -> None:
+    answer = _ask(app, token_form(*new_client(app), scope=f"audit.read {scope}"))
+
+    body = answer.get_json()
+    assert answer.status_code == 400
+    assert (body["error"], body["unknown"]) == ("invalid_scope", [scope])
+    assert scope in body["detail"]
+    assert "segments.read" in body["detail"]
+    assert "access_token" not in body
 
 
 def test_a_client_may_ask_for_less_than_it_has(app: Flask) -> None:
