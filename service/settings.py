@@ -37,7 +37,7 @@ class Settings:
         org_id: The organisation that admin requests name in ``x-gw-ims-org-id``.
         port: ``PORT``; where the web process listens.
         web_concurrency: ``WEB_CONCURRENCY``; server processes of ``edgepost web``.
-        request_threads: Threads per web process; batches cannot form under 64.
+        request_threads: Requests that one process answers at a time; under 64 no batches form.
         batch_events: The most events that one commit takes.
         queue_events: Waiting events after which a request is answered 503.
         answer_within_s: Seconds after which a waiting request gives up with 503.

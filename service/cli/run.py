@@ -8,6 +8,7 @@ import click
 
 from service.bootstrap import build_services
 from service.cli.command_line import command_line
+from service.cli.open_files import allow_many_files
 from service.cli.ports import refuse_taken_port
 from service.cli.store import embedded_folder, naming_key_file
 from service.flows.prepare_store import prepare_store
@@ -32,6 +33,7 @@ def run(folder: Path | None, port: int) -> None:
     """Run everything in one process on one SQLite file, until SIGTERM or Ctrl-C."""
     folder = folder or embedded_folder()
     refuse_taken_port(EMBEDDED_HOST, port, "--port, or `make run PORT=…`")
+    allow_many_files()
     settings = replace(embedded_settings(folder, makes=True), port=port)
     logging.configure(settings.log_level)
     wakeup = LocalWakeup()

@@ -1,9 +1,13 @@
-"""Waitress in this process, with a stop that loses no answer.
+"""Waitress in this process, with a stop that loses no answer and an end to slow requests.
 
 Waitress by itself dies on SIGTERM with requests in hand. Here the loop ends first, the listening
 socket closes, what was begun is answered, and only then does the server go.
+
+Waitress reads headers and bodies without a thread, and waits for the next byte only; here the whole
+request has a limit of time. Source: service/decisions/0018-slow-clients.md.
 """
 
+import math
 from collections.abc import Callable
 from threading import Event
 from typing import Any
@@ -18,12 +22,23 @@ _TURN_S = 0.1
 _DRAIN_S = 8.0
 _THREADS_S = 2.0
 _CONNECTIONS = 1000
+_PATIENCE_S = 30.0
+_LOOK_EVERY_S = 1.0
 
 
 class Listener:
     """Serves one WSGI application on one port."""
 
-    def __init__(self, application: WSGIApplication, settings: Settings) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        settings: Settings,
+        *,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._patience_s = patience_s
+        self._looked_at = -math.inf
+        self._arriving: dict[Any, float] = {}
         self._server: Any = create_server(
             application,
             host=settings.host,
@@ -46,6 +61,7 @@ class Listener:
         """
         while not stopping.is_set():
             self._turn()
+            self._end_slow(clock.monotonic())
         self._server.accepting = False
         self._server.del_channel()
         self._server.socket.close()
@@ -58,7 +74,24 @@ class Listener:
         self._server.task_dispatcher.shutdown(timeout=_THREADS_S)
 
     def _turn(self) -> None:
-        wasyncore.loop(timeout=_TURN_S, map=self._server._map, count=1)  # noqa: SLF001 - as above
+        # select() would fail for good at the first file number from 1024 on
+        ours = self._server._map  # noqa: SLF001 - as above
+        wasyncore.loop(timeout=_TURN_S, use_poll=True, map=ours, count=1)
+
+    def _end_slow(self, now: float) -> None:
+        """Close connections whose request has been arriving for too long."""
+        if now - self._looked_at < _LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        before, self._arriving = self._arriving, {}
+        for channel in list(self._server.active_channels.values()):
+            if channel.request is None:
+                continue
+            began = before.get(channel.request, now)
+            if now - began > self._patience_s:
+                channel.handle_close()
+            else:
+                self._arriving[channel.request] = began
 
     def _is_busy(self) -> bool:
         return any(

@@ -20,6 +20,7 @@ _JITTER_S = 4
 _NO_BODY = 204
 _REASONS = {
     200: "OK",
+    202: "Accepted",
     204: "No Content",
     207: "Multi-Status",
     400: "Bad Request",
@@ -30,6 +31,7 @@ _REASONS = {
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     503: "Service Unavailable",
 }
 _STATUS_LINES = {status: f"{status} {reason}" for status, reason in _REASONS.items()}
@@ -62,13 +64,16 @@ def try_later(document: JsonObject, retry_after_s: int) -> Answer:
 def send(
     answer: Answer, start_response: StartResponse, request_id: str, headers: Headers = ()
 ) -> Iterable[bytes]:
-    """Send an answer with the request's id and the headers of its protocol."""
+    """Send an answer with the request's id and the headers of its protocol.
+
+    A list of one is what granian sends without a stream.
+    """
     sent = [_NO_CACHE, ("x-request-id", request_id), *answer.headers, *headers]
     if answer.status != _NO_BODY:
         sent.append(("Content-Type", answer.content_type))
         sent.append(("Content-Length", str(len(answer.body))))
     start_response(_STATUS_LINES[answer.status], sent)
-    return (answer.body,)
+    return [answer.body]
 
 
 def place_of(error: Exception) -> dict[str, str]:

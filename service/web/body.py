@@ -11,6 +11,8 @@ from wsgiref.types import WSGIEnvironment
 
 import msgspec
 
+from service.web.unreadable import fault_of
+
 MAX_DEPTH = 64
 _NUL = b"\\u0000"
 _PLACE = re.compile(r"(?P<problem>.*) - at `\$(?P<path>.*)`", re.DOTALL)
@@ -80,7 +82,8 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise _misfit(error, "$") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BodyError(BodyFault.NOT_JSON, "the body is not valid JSON") from error
+        fault = fault_of(body, error)
+        raise BodyError(BodyFault.NOT_JSON, f"the body is not valid JSON: {fault}") from error
     except RecursionError as error:
         raise wrong_field("$", f"nested more than {MAX_DEPTH} levels deep") from error
 

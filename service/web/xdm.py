@@ -90,18 +90,26 @@ def moment_of(xdm: dict[str, Any], path: str, now: datetime) -> datetime:
     found = xdm.get("timestamp")
     if found is None or found == "":
         return now
-    here = f"{path}.timestamp"
+    return moment_at(found, f"{path}.timestamp")
+
+
+def moment_at(found: Any, path: str) -> datetime:
+    """Return the moment, in UTC, that stands at ``path``.
+
+    Raises:
+        BodyError: It is no ISO 8601 date-time with an offset, or of a year no clock can mean.
+    """
     if not isinstance(found, str):
-        raise wrong_field(here, "expected an ISO 8601 date-time as a string")
+        raise wrong_field(path, "expected an ISO 8601 date-time as a string")
     try:
         moment = datetime.fromisoformat(found)
         if moment.tzinfo is None:
-            raise wrong_field(here, "lacks the offset from UTC, such as Z")
+            raise wrong_field(path, "lacks the offset from UTC, such as Z")
         moment = moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise wrong_field(here, "expected an ISO 8601 date-time with an offset") from error
+        raise wrong_field(path, "expected an ISO 8601 date-time with an offset") from error
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise wrong_field(here, f"expected a year from {_FIRST_YEAR} to {_LAST_YEAR}")
+        raise wrong_field(path, f"expected a year from {_FIRST_YEAR} to {_LAST_YEAR}")
     return moment
 
 

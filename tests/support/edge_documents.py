@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from service.catalog.datastream_settings import DEFAULTS, DatastreamSettings
 from service.web.edge.errors import EdgeError
 from service.web.edge.identity_cookie import cookie_name
-from service.web.edge.protocol import ParsedRequest, parse
+from service.web.edge.parsed import ParsedRequest
+from service.web.edge.protocol import parse
 from service.web.edge.target import EdgeTarget
 from tests.support.clocks import START
 from tests.support.wire import ORG, datastream
 
+MOBILE_SDK = "https://ns.adobe.com/experience/mobilesdk/"
 ECID = "41861666193140161934276845651148876988"
 
 
@@ -36,10 +39,11 @@ def parsed(
     platform: str = "mobile",
     action: str = "interact",
     request_id: str = "r-1",
+    settings: DatastreamSettings = DEFAULTS,
     **target: Any,
 ) -> ParsedRequest:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    source = datastream(platform)
+    source = datastream(platform, settings=settings)
     return parse(EdgeTarget(action, request_id, str(source.id), **target), source, body, START)
 
 
@@ -54,7 +58,7 @@ def one_event(**event: Any) -> dict[str, Any]:
 
 
 def mobile(**event: Any) -> dict[str, Any]:
-    name = "https://ns.adobe.com/experience/mobilesdk/ios"
+    name = f"{MOBILE_SDK}ios"
     identity_map = {"ECID": [{"id": ECID, "authenticatedState": "ambiguous", "primary": False}]}
     xdm = {"implementationDetails": {"name": name}, "identityMap": identity_map}
     meta = {"konductorConfig": {"streaming": STREAMING}}

@@ -12,9 +12,12 @@ from wsgiref.validate import validator
 import msgspec
 from hypothesis import strategies as st
 
+from service.access.login_keys import PublicKey
 from service.core.clock import Clock
 from service.core.ids import derived_key, parse_key
+from service.flows.login_proofs import LoginProofs
 from service.flows.sources import DatastreamSource, Disabled, InletSource
+from service.outbound.key_sets import KeysUnavailableError
 from service.profiles.incoming import IncomingRequest, Kept
 from service.sandboxes.scope import Scope
 from service.settings import Settings
@@ -78,6 +81,14 @@ class FakeSources:
         return None if key is None else self._sources.get(key)
 
 
+class NothingPublished:
+    """Keys of login proofs where none can be had."""
+
+    def find(self, url: str, kid: str | None, algorithm: str) -> PublicKey | None:
+        """Have no key."""
+        raise KeysUnavailableError(f"{url} is away and {kid} for {algorithm} with it")
+
+
 @dataclass(frozen=True, slots=True)
 class WireServices:
     """The collaborators of both applications."""
@@ -86,6 +97,7 @@ class WireServices:
     committer: FakeCommitter = field(default_factory=FakeCommitter)
     clock: Clock = field(default_factory=FixedClock)
     settings: Settings = field(default_factory=lambda: Settings("sqlite://", ()))
+    login_proofs: LoginProofs = field(default_factory=lambda: LoginProofs(NothingPublished()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,7 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
     def json(self) -> Any:
         """Return the body as JSON; a framed one is none."""
@@ -147,11 +160,13 @@ def call(
     }
     environ |= {_cgi_name(name): value for name, value in (headers or {}).items()}
     setup_testing_defaults(environ)
-    started: list[tuple[str, dict[str, str]]] = []
+    started: list[tuple[str, dict[str, str], tuple[str, ...]]] = []
 
     def start_response(status: str, sent: list[tuple[str, str]], _: Any = None) -> Any:
-        assert len(sent) == len({name.lower() for name, _ in sent}), "a header is sent twice"
-        started.append((status, {name.lower(): value for name, value in sent}))
+        cookies = tuple(value for name, value in sent if name == "Set-Cookie")
+        once = [(name.lower(), value) for name, value in sent if name != "Set-Cookie"]
+        assert len(once) == len(dict(once)), "a header is sent twice"
+        started.append((status, dict(once), cookies))
         return lambda _: None
 
     answer = validator(application)(environ, start_response)
@@ -159,8 +174,8 @@ def call(
         content = b"".join(answer)
     finally:
         answer.close()  # type: ignore[attr-defined]
-    ((status, sent),) = started
-    return Reply(int(status.split()[0]), sent, content)
+    ((status, sent, cookies),) = started
+    return Reply(int(status.split()[0]), sent, content, cookies)
 
 
 def edge_query(datastream_id: UUID, request_id: str | None = None) -> str:

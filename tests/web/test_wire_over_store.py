@@ -1,8 +1,6 @@
 """What the protocols accept, both stores keep: no accepted body is refused behind the queue."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -13,26 +11,12 @@ from sqlalchemy import func, select
 
 from mobile_stub import sdk
 from mobile_stub.device import Kind, Platform, new_device
-from service.core.secret import Keyring, new_secret_key
 from service.db.session import SessionFactory, unit_of_work
-from service.flows.committer import Committer
 from service.profiles.models import ExperienceEvent, PushToken
-from service.settings import Settings
-from service.web.collection.application import CollectionApplication
-from service.web.edge.application import EdgeApplication
 from service.web.wsgi import Application
-from tests.support.clocks import START, FixedClock
-from tests.support.wire import (
-    INLET_ID,
-    MOBILE_ID,
-    ORG,
-    FakeSources,
-    Reply,
-    call,
-    datastream,
-    edge_query,
-    inlet,
-)
+from tests.support.clocks import START
+from tests.support.stored_wire import served
+from tests.support.wire import INLET_ID, MOBILE_ID, ORG, Reply, call, edge_query
 
 ECID = "41861666193140161934276845651148876988"
 LEAVES = (
@@ -54,34 +38,6 @@ OBJECTS = st.dictionaries(
     max_size=4,
 )
 PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
-
-
-@contextmanager
-def served(store: SessionFactory) -> Iterator[Application]:
-    """Yield the hot paths over a real committer."""
-    clock = FixedClock()
-    options = Settings("sqlite://", (), answer_within_s=10)
-    committer = Committer(store, clock, Keyring.of([new_secret_key()]), options)
-    services = _Services(FakeSources(datastream(), inlet()), committer, clock, options)
-    collection = CollectionApplication(services, lambda _, __: False)
-    try:
-        yield Application(EdgeApplication(services), collection, _nobody)
-    finally:
-        committer.close()
-
-
-class _Services:
-    def __init__(
-        self, sources: FakeSources, committer: Committer, clock: FixedClock, options: Settings
-    ) -> None:
-        self.sources = sources
-        self.committer = committer
-        self.clock = clock
-        self.settings = options
-
-
-def _nobody(_: Any, __: Any) -> Any:
-    raise AssertionError("no path of this test leads here")
 
 
 def post(application: Application, body: bytes) -> Reply:

@@ -25,7 +25,9 @@ def application() -> Application:
     [
         ("/ee/v1/interact", "Missing datastream parameter"),
         ("/ee/or2/v1/collect", "Missing datastream parameter"),
-        ("/ee/v1/privacy/set-consent", "Not found"),
+        ("/ee/v1/privacy/set-consent", "Missing datastream parameter"),
+        ("/ee/v2/interact", "Missing datastream parameter"),
+        ("/ee/own/path", "Not found"),
         ("/collection/abc", "Unknown inlet"),
         ("/collection/batch/abc", "Unknown inlet"),
         ("/collection/v1/interact", "Missing datastream parameter"),

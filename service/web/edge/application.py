@@ -15,25 +15,39 @@ import structlog
 
 from service.core.clock import Clock
 from service.core.errors import RefusedDataError, StoreUnavailableError
-from service.core.json import JsonObject
+from service.core.json import JsonObject, encode
+from service.flows.login_proofs import LoginProofs
 from service.flows.sources import DatastreamSource, Disabled
+from service.identity.identity_map import ECID
 from service.profiles.incoming import IncomingRequest, Kept
 from service.settings import Settings
 from service.web import answers, body
-from service.web.answers import Answer
+from service.web.answers import Answer, Headers
 from service.web.body import BodyError
-from service.web.edge import errors
+from service.web.edge import bearer, errors
+from service.web.edge.bearer import TokenReader
 from service.web.edge.cors import PREFLIGHT, cors_headers
-from service.web.edge.errors import EdgeError, RefusedOriginError
+from service.web.edge.errors import EdgeError, RefusedOriginError, TooManyRequestsError
+from service.web.edge.first_party import cookie_domain, set_cookies
 from service.web.edge.framing import render
-from service.web.edge.handles import handles
-from service.web.edge.protocol import ParsedRequest, parse
-from service.web.edge.target import EdgeTarget, is_edge_path, read_target
+from service.web.edge.handles import CORE, handles, kept_values
+from service.web.edge.login_proofs import judged
+from service.web.edge.parsed import ParsedRequest
+from service.web.edge.protocol import parse
+from service.web.edge.rate_limit import RateLimit
+from service.web.edge.target import Action, EdgeTarget, is_edge_path, read_target
 
 _LOG = structlog.get_logger("service.web.edge")
-_GRANTED = "in"
-_METHOD_NOT_ALLOWED = 405
 _NO_CONTENT = Answer(204)
+_HEADERS: dict[int, Headers] = {
+    401: (("WWW-Authenticate", "Bearer"),),
+    405: (("Allow", "POST, OPTIONS"),),
+}
+_SMILE = "application/x-jackson-smile"
+_ECID_GIVEN = frozenset({ECID})
+_ALL_GIVEN = frozenset({ECID, CORE})
+_MOST_WARNINGS = 20
+_MOST_LOGGED = 128
 
 
 class Datastreams(Protocol):
@@ -61,6 +75,11 @@ class EdgeServices(Protocol):
         ...
 
     @property
+    def login_proofs(self) -> LoginProofs:
+        """Which logins are proved."""
+        ...
+
+    @property
     def committer(self) -> Commits:
         """Where requests are kept."""
         ...
@@ -72,18 +91,21 @@ class EdgeServices(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """How large a body may be."""
+        """How large a body may be, and how many processes share the requests."""
         ...
 
 
 class EdgeApplication:
-    """Answers the SDKs' ``interact`` and ``collect`` under any base path and location hint."""
+    """Answers the SDKs and the servers that speak for them, under any base path and hint."""
 
-    def __init__(self, services: EdgeServices) -> None:
+    def __init__(self, services: EdgeServices, read_token: TokenReader = bearer.nobody) -> None:
         self._sources = services.sources
+        self._login_proofs = services.login_proofs
         self._committer = services.committer
         self._clock = services.clock
         self._max_body_bytes = services.settings.max_body_bytes
+        self._read_token = read_token
+        self._limit = RateLimit(services.clock, services.settings.web_concurrency)
 
     def matches(self, path: str) -> bool:
         """Tell whether a path belongs to the Edge Network's protocol."""
@@ -101,6 +123,8 @@ class EdgeApplication:
             answer = self._answer(target, environ)
         except RefusedOriginError as error:
             answer, reader = _refused(error, target), None
+        except TooManyRequestsError as error:
+            answer = answers.try_later(error.problem(target.request_id), error.retry_after_s)
         except EdgeError as error:
             answer = _refused(error, target)
         except StoreUnavailableError as error:
@@ -118,39 +142,45 @@ class EdgeApplication:
         if method != "POST":
             raise errors.wrong_method()
         if target.action is None:
+            path = environ.get("PATH_INFO", "")
+            _LOG.info("edge_path_not_served", path=path[:_MOST_LOGGED])
             raise errors.not_served()
         source = self._source(target)
-        parsed = parse(target, source, self._body(environ), self._clock.now())
-        envelope = self._envelope(parsed, source)
-        if target.action == "collect":
-            return _NO_CONTENT
-        return Answer(200, render(envelope, parsed.framing))
+        bearer.admit(target, source, environ, self._read_token)
+        self._limit.admit(source)
+        content = self._body(environ)
+        said = parse(target, source, content, self._clock.now())
+        parsed = judged(said, source, self._login_proofs)
+        return _spoken(target, parsed, *self._kept(target, parsed, source))
 
-    def _envelope(self, parsed: ParsedRequest, source: DatastreamSource) -> JsonObject:
-        """Keep the request and return the answer's document.
+    def _kept(
+        self, target: EdgeTarget, parsed: ParsedRequest, source: DatastreamSource
+    ) -> tuple[JsonObject, Headers]:
+        """Keep the request and return the answer's document and the cookies that it sets.
 
-        Without consent nothing is kept and no identity is given, for ``pending`` as for ``out``:
-        there is no way yet to set a consent that would release the events.
+        A request of which nothing was kept for lack of consent is given no identity either.
         """
         incoming = parsed.incoming
         envelope: JsonObject = {"requestId": incoming.request_id, "handle": []}
-        if source.default_consent != _GRANTED:
-            envelope["warnings"] = [errors.consent_missing()]
-            return envelope
-        if incoming.events:
+        kept = Kept()
+        if incoming.events or incoming.consents:
             kept = self._keep(incoming)
-            if kept.refused_tokens:
-                envelope["warnings"] = [
-                    errors.token_not_taken(each) for each in kept.refused_tokens
-                ]
-        envelope["handle"] = handles(parsed, source.org_id, incoming.received_at)
-        return envelope
+        warnings = _warnings(parsed, kept, source)
+        if warnings:
+            envelope["warnings"] = warnings
+        ignored = frozenset(kept.without_consent)
+        if ignored and len(ignored) == len(incoming.events):
+            return envelope, ()
+        values = kept_values(parsed, source, incoming.received_at)
+        envelope["handle"] = handles(parsed, source, values, ignored)
+        domain = cookie_domain(target, parsed.state) if values else None
+        return envelope, set_cookies(values, domain) if domain else ()
 
     def _keep(self, incoming: IncomingRequest) -> Kept:
         try:
             return self._committer.submit(incoming)
         except RefusedDataError as error:
-            raise errors.refused_data(error.detail) from error
+            raise errors.unprocessable([error.detail]) from error
 
     def _source(self, target: EdgeTarget) -> DatastreamSource:
         if not target.config_id:
@@ -165,10 +195,36 @@ class EdgeApplication:
         return source
 
     def _body(self, environ: WSGIEnvironment) -> bytes:
+        if environ.get("CONTENT_TYPE", "").startswith(_SMILE):
+            raise errors.unsupported_type()
         try:
             return body.read(environ, self._max_body_bytes)
         except BodyError as error:
             raise errors.invalid_body(error) from error
+
+
+def _warnings(parsed: ParsedRequest, kept: Kept, source: DatastreamSource) -> list[JsonObject]:
+    given = _ALL_GIVEN if source.settings.third_party_ids else _ECID_GIVEN
+    asked = [] if parsed.fetched <= given else sorted(parsed.fetched - given)[:_MOST_WARNINGS]
+    if not (asked or parsed.warnings or kept.refused_tokens or kept.without_consent):
+        return []
+    return [
+        *parsed.warnings,
+        *(errors.consent_missing(parsed.places[each]) for each in kept.without_consent),
+        *(errors.token_not_taken(each) for each in kept.refused_tokens),
+        *(errors.identity_not_given(each) for each in asked),
+    ]
+
+
+def _spoken(
+    target: EdgeTarget, parsed: ParsedRequest, envelope: JsonObject, cookies: Headers
+) -> Answer:
+    """Return the answer in the form that its action has."""
+    if target.action != Action.COLLECT:
+        return Answer(200, render(envelope, parsed.framing), headers=cookies)
+    if not target.is_server or target.is_silent:
+        return _NO_CONTENT
+    return Answer(202, encode({"requestId": target.request_id}))
 
 
 def _refused(error: EdgeError, target: EdgeTarget) -> Answer:
@@ -179,9 +235,7 @@ def _refused(error: EdgeError, target: EdgeTarget) -> Answer:
         code=error.code,
         status=error.status,
     )
-    is_method = error.status == _METHOD_NOT_ALLOWED
-    headers = (("Allow", "POST, OPTIONS"),) if is_method else ()
-    return answers.problem(error.problem(target.request_id), headers)
+    return answers.problem(error.problem(target.request_id), _HEADERS.get(error.status, ()))
 
 
 def _try_later(target: EdgeTarget, retry_after_s: int) -> Answer:

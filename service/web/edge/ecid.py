@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
-from service.identity.identity_map import ClaimedIdentity, refusal
+from service.identity.identity_map import ECID, ClaimedIdentity, refusal
 from service.web.edge.identity_cookie import IdentityCookie, decode_cookie
 
-ECID = "ECID"
 FPID = "FPID"
 _SIGN = 1 << 63
 _HALF = 1 << 64
@@ -41,30 +40,34 @@ def named_ecid(identities: Iterable[ClaimedIdentity]) -> str | None:
     return next((each.value for each in identities if each.namespace == ECID), None)
 
 
+def of_cookie(cookies: Mapping[str, str], name: str, now: datetime) -> Device | None:
+    """Return the device that the identity cookie names, which outranks all else."""
+    cookie = _usable(cookies.get(name))
+    if cookie is None:
+        return None
+    written_at = cookie.written_at
+    is_due = written_at is None or now - written_at > _REWRITE_AFTER
+    return Device(cookie.ecid, is_cookie_due=is_due)
+
+
 def resolve(
-    cookies: Mapping[str, str],
-    name: str,
     identities: tuple[ClaimedIdentity, ...],
+    fpid: str | None,
     *,
     fpid_seed: bytes,
     mint_seed: bytes | None,
-    now: datetime,
 ) -> Device:
-    """Return the device: identity cookie, then named ECID, then first-party id, then a new one.
+    """Return the device without a cookie: named ECID, then first-party id, then a new one.
 
-    One first-party id gives one ECID, in every process. ``fpid_seed`` separates tenants;
+    ``fpid`` is what the first-party cookie says; an id in the identity map goes before it. One
+    first-party id gives one ECID, in every process. ``fpid_seed`` separates tenants;
     ``mint_seed`` is the whole request, so that its retry gets the same ECID again, or ``None``
     when the client did not ask and nothing must be minted.
     """
-    cookie = _usable(cookies.get(name))
-    if cookie is not None:
-        written_at = cookie.written_at
-        is_due = written_at is None or now - written_at > _REWRITE_AFTER
-        return Device(cookie.ecid, is_cookie_due=is_due)
     named = named_ecid(identities)
     if named is not None:
         return Device(named, is_cookie_due=True)
-    fpid = next((each.value for each in identities if each.namespace == FPID), cookies.get(FPID))
+    fpid = next((each.value for each in identities if each.namespace == FPID), fpid)
     if fpid is not None and refusal(FPID, fpid) is None:
         return Device(ecid_from(fpid_seed + fpid.encode()), is_cookie_due=True)
     if mint_seed is None:

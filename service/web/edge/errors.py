@@ -116,15 +116,81 @@ def invalid_body(error: BodyError) -> EdgeError:
             return invalid_field(error.path, error.problem)
 
 
-def refused_data(detail: str) -> EdgeError:
-    """Return the error for data that the store itself refuses; a retry cannot help."""
+def unprocessable(problems: list[str]) -> EdgeError:
+    """Return the error for input that breaks a rule; a retry of the same cannot help."""
     return EdgeError(
         "0104-422",
         422,
         "Unprocessable Entity",
         "Invalid request (report attached). Please check your input and try again.",
-        {"errors": [detail]},
+        {"errors": problems},
     )
+
+
+def invalid_overrides(problem: str) -> EdgeError:
+    """Return the error for ``configOverrides`` that the datastream does not allow."""
+    return EdgeError(
+        "0113-400",
+        400,
+        "Invalid request",
+        "The configuration overrides are not valid (report attached).",
+        {"errors": [problem]},
+    )
+
+
+def invalid_identity() -> EdgeError:
+    """Return the error for a consent of nobody: none of its identities can be one."""
+    return EdgeError(
+        "0305-400",
+        400,
+        "Invalid identity provided",
+        "None of the request's identities can be used. Name one that can and try again.",
+    )
+
+
+def unsupported_type() -> EdgeError:
+    """Return the error for a body in a format other than JSON."""
+    return EdgeError("0111-415", 415, "Invalid request", "Send the body as JSON.")
+
+
+def no_token() -> EdgeError:
+    """Return the error for a request that needs an access token and carries none."""
+    detail = "Send an access token: `Authorization: Bearer …`."
+    return EdgeError("0500-401", 401, "Invalid authorization token", detail)
+
+
+def wrong_token() -> EdgeError:
+    """Return the error for a token that this service did not sign, or whose client is gone."""
+    detail = "The access token is not valid. Ask for a new one and try again."
+    return EdgeError("0502-401", 401, "Invalid authorization token", detail)
+
+
+def expired_token() -> EdgeError:
+    """Return the error for a token whose time is over."""
+    detail = "The access token has expired. Ask for a new one and try again."
+    return EdgeError("0503-401", 401, "Invalid authorization token", detail)
+
+
+def foreign_token() -> EdgeError:
+    """Return the error for a token that belongs to another client or organisation."""
+    return EdgeError(
+        "0504-401",
+        401,
+        "Required product context is missing",
+        "x-api-key and x-gw-ims-org-id must be the client and organisation of the access token.",
+    )
+
+
+def token_without_scope(scope: str) -> EdgeError:
+    """Return the error for a token that does not allow to send events."""
+    detail = f"The access token lacks the scope {scope}."
+    return EdgeError("0505-401", 401, "Required authorization token scope is missing", detail)
+
+
+def closed_sandbox(sandbox: str) -> EdgeError:
+    """Return the error for a token that is not good for the datastream's sandbox."""
+    detail = f"The access token is not for the sandbox {sandbox}."
+    return EdgeError("0506-401", 401, "Sandbox not accessible for write", detail)
 
 
 class RefusedOriginError(EdgeError):
@@ -135,13 +201,26 @@ class RefusedOriginError(EdgeError):
         super().__init__(None, 403, "Origin not allowed", detail)
 
 
+class TooManyRequestsError(EdgeError):
+    """More requests than the datastream may send; SDKs keep the hit and send it again.
+
+    Attributes:
+        retry_after_s: Whole seconds until one more may be answered.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        detail = "The datastream has reached its limit of requests. Please try again later."
+        super().__init__(None, 429, "Too many requests", detail)
+        self.retry_after_s = retry_after_s
+
+
 def wrong_method() -> EdgeError:
     """Return the error for anything but POST and OPTIONS."""
     return EdgeError(None, 405, "Method not allowed", "Use POST.")
 
 
 def not_served() -> EdgeError:
-    """Return the error for a path of the protocol that this version does not serve."""
+    """Return the error for a path of an app's own, which nobody here would read."""
     return EdgeError(None, 404, "Not found", "This path is not served.")
 
 
@@ -155,9 +234,10 @@ def unavailable() -> EdgeError:
     )
 
 
-def consent_missing() -> JsonObject:
-    """Return the warning that the events were not kept for lack of consent."""
-    return _warning("0301-200", "User consent missing: the events were not kept")
+def consent_missing(event_index: int) -> JsonObject:
+    """Return the warning that an event was not kept for lack of consent."""
+    title = "User consent missing: the event was not kept"
+    return _warning("0301-200", title, event_index=event_index)
 
 
 def token_not_taken(reason: str) -> JsonObject:
@@ -165,8 +245,27 @@ def token_not_taken(reason: str) -> JsonObject:
     return _warning("0204-200", "A push token was not taken", reason)
 
 
-def _warning(code: str, title: str, cause: str | None = None) -> JsonObject:
+def dataset_not_listed(event_index: int) -> JsonObject:
+    """Return the warning that an event went to the datastream's own dataset instead."""
+    title = "The event's dataset is not one of the datastream's: its own was used"
+    return _warning("0204-200", title, "unknownDataset", event_index)
+
+
+def identity_not_given(namespace: str) -> JsonObject:
+    """Return the warning that a namespace's identities are not given out."""
+    title = "Unauthorized to fetch identities of this namespace"
+    return _warning("0303-200", title, namespace[:64])
+
+
+def _warning(
+    code: str, title: str, cause: str | None = None, event_index: int | None = None
+) -> JsonObject:
     warning: JsonObject = {"type": TYPE_PREFIX + code, "status": 200, "title": title}
+    report: JsonObject = {}
+    if event_index is not None:
+        report["eventIndex"] = event_index
     if cause is not None:
-        warning["report"] = {"cause": {"message": cause, "code": 200}}
+        report["cause"] = {"message": cause, "code": 200}
+    if report:
+        warning["report"] = report
     return warning

@@ -1,4 +1,4 @@
-"""From the bytes of an ``interact`` or ``collect`` request to values, or to an error with a code.
+"""From the bytes of a request to values, or to an error with a code.
 
 Pure: no store is asked, so whatever can be refused is refused before the queue, and the same
 bytes under the same ``requestId`` always give the same events.
@@ -9,65 +9,56 @@ collection".
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from uuid import UUID
 
 from service.core.ids import minted_event_id
+from service.core.json import JsonObject
 from service.flows.sources import DatastreamSource
-from service.identity.identity_map import ClaimedIdentity, RefusedIdentity, merged
+from service.identity.identity_map import ECID, ClaimedIdentity, RefusedIdentity, merged
 from service.profiles.incoming import IncomingEvent, IncomingRequest
-from service.web.body import BodyError, check_text, decode
-from service.web.edge import ecid, errors
-from service.web.edge.documents import REQUESTS, EventDocument, RequestDocument, StateDocument
-from service.web.edge.ecid import ECID, Device
-from service.web.edge.framing import MOBILE, Framing
-from service.web.edge.identity_cookie import cookie_name
-from service.web.edge.target import EdgeTarget
-from service.web.edge.tokens import NO_TOKENS, read_tokens
-from service.web.xdm import claims_of, event_id_of, event_type_of, moment_of, read_claims
+from service.web.body import BodyError
+from service.web.edge import bots, errors, media, overrides
+from service.web.edge.clients import client_kind, library_of
+from service.web.edge.consent_request import parse_consent
+from service.web.edge.devices import Asked, name_device, shared_claims, state_of
+from service.web.edge.documents import REQUESTS, EventDocument, RequestDocument
+from service.web.edge.ecid import named_ecid
+from service.web.edge.enrichment import Additions, additions, enrich
+from service.web.edge.framing import Framing
+from service.web.edge.parsed import ParsedRequest
+from service.web.edge.reading import fetched_namespaces, is_kept, read_document
+from service.web.edge.target import Action, EdgeTarget
+from service.web.edge.tokens import (
+    NO_LIVE_ACTIVITIES,
+    NO_TOKENS,
+    read_live_activities,
+    read_tokens,
+)
+from service.web.xdm import claims_of, event_id_of, event_type_of, moment_of
 
 MAX_EVENTS = 100
-OUTRANKED = "outrankedByCookie"
-_MOBILE_SDK = "https://ns.adobe.com/experience/mobilesdk/"
-_ROKU_SDK = _MOBILE_SDK + "roku"
-_WEB_SDK = "/alloy"
-_NOBODY = Device()
 
 
-class ClientKind(StrEnum):
-    """Who speaks: each reads answers in its own way."""
-
-    MOBILE = "mobile"
-    ROKU = "roku"
-    WEB = "web"
-    SERVER = "server"
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedRequest:
-    """A request that may be kept, and how its client wants to be answered.
-
-    Attributes:
-        incoming: What to keep; without events there is nothing to keep.
-        framing: ``None`` for plain JSON.
-        wants_ecid: The client asked for its ECID.
-    """
-
-    incoming: IncomingRequest = field(repr=False)
-    framing: Framing | None
-    client: ClientKind
-    wants_ecid: bool = False
-    device: Device = _NOBODY
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shared:
-    """What counts for every event of the request."""
+    """What counts for every event of the request, and the warnings that they call for."""
 
     source: DatastreamSource
     request_id: str
     received_at: datetime
     identities: tuple[ClaimedIdentity, ...]
     refused: tuple[RefusedIdentity, ...]
+    added: Additions
+    dataset_id: UUID | None
+    media_event: str | None
+    is_single: bool
+    first: int
+    is_bot: bool
+    warnings: list[JsonObject] = field(default_factory=list)
+
+    def path(self, index: int) -> str:
+        """Return where an event stands in the body."""
+        return "$.event" if self.is_single else f"$.events[{index}]"
 
 
 def parse(
@@ -83,9 +74,9 @@ def parse(
         EdgeError: 4xx; nothing of the request may be stored.
     """
     try:
-        document = decode(body, REQUESTS)
-        framing = _framing(document)
-        check_text(body, allowed_nuls=_separator_nuls(document))
+        if target.action == Action.SET_CONSENT:
+            return parse_consent(target, source, body, now)
+        document, framing = read_document(body, REQUESTS)
         return _parsed(target, source, document, framing, body, now)
     except BodyError as error:
         raise errors.invalid_body(error) from error
@@ -99,66 +90,94 @@ def _parsed(
     body: bytes,
     now: datetime,
 ) -> ParsedRequest:
+    is_single = target.is_server and document.event is not None
+    if is_single and document.event is not None:
+        if document.events:
+            raise errors.invalid_field("$.event", "stands beside $.events")
+        document.events = [document.event]
     documents = document.events or []
-    if len(documents) > MAX_EVENTS:
-        raise errors.invalid_field("$.events", f"holds more than {MAX_EVENTS} events")
-    if not documents and (document.query is None or target.action == "collect"):
-        raise errors.missing_value("$.events")
+    _check_count(target, document)
     client = client_kind(document, source, target)
-    wants_ecid = _wants_ecid(document)
-    xdm = document.xdm
-    identity_map = xdm.identity_map if xdm else None
-    identities, refused = read_claims(identity_map, "$.xdm.identityMap")
-    if client is ClientKind.MOBILE:
-        device = Device(ecid.named_ecid(identities))
-    else:
-        device = _resolved(target, source, document, identities, body, now)
-        identities, outranked = _with_device(identities, device)
-        refused += outranked
-    shared = _Shared(source, target.request_id, now, identities, refused)
-    events = tuple(
-        _event(each, index, shared)
-        for index, each in enumerate(documents)
-        if each.xdm is not None or each.data is not None
+    fetched = fetched_namespaces(document, target.action)
+    asked = Asked(target, source, document, body, now, wants_ecid=ECID in fetched)
+    named = name_device(client, shared_claims(document.xdm), asked)
+    meta = document.meta
+    replaced = meta.config_overrides if meta else None
+    places = tuple(index for index, each in enumerate(documents) if is_kept(each))
+    shared = _Shared(
+        source,
+        target.request_id,
+        now,
+        named.identities,
+        named.refused,
+        additions(
+            target.sender,
+            source.settings.ip_obfuscation,
+            library_of(document),
+            meta.queue_time_millis if meta else None,
+        ),
+        None if replaced is None else overrides.event_dataset(replaced, source),
+        target.media_event,
+        is_single,
+        places[0] if places else 0,
+        bots.is_bot(client, target),
     )
-    incoming = IncomingRequest(source, target.request_id, now, events, body=body)
-    return ParsedRequest(incoming, framing, client, wants_ecid, device)
+    events = tuple(_event(documents[index], index, shared) for index in places)
+    return ParsedRequest(
+        IncomingRequest(source, target.request_id, now, events, body=body),
+        framing,
+        client,
+        fetched,
+        named.device,
+        places=places,
+        warnings=tuple(shared.warnings),
+        state=state_of(document),
+    )
 
 
-def client_kind(
-    document: RequestDocument, source: DatastreamSource, target: EdgeTarget
-) -> ClientKind:
-    """Tell who speaks, by the library that names itself, else by what only browsers send."""
-    name = _library(document)
-    if name.startswith(_ROKU_SDK):
-        return ClientKind.ROKU
-    if name.startswith(_MOBILE_SDK):
-        return ClientKind.MOBILE
-    state = _state(document)
-    has_domain = state is not None and state.domain is not None
-    is_browser = name.endswith(_WEB_SDK) or has_domain or target.origin is not None
-    return ClientKind.WEB if is_browser or source.platform == "web" else ClientKind.SERVER
+def _check_count(target: EdgeTarget, document: RequestDocument) -> None:
+    """Refuse too many events, and a request that brings none and asks nothing."""
+    if document.events:
+        if len(document.events) > MAX_EVENTS:
+            raise errors.invalid_field("$.events", f"holds more than {MAX_EVENTS} events")
+        return
+    may_only_ask = target.action == Action.INTERACT and document.query is not None
+    if target.action != Action.ACQUIRE and not may_only_ask:
+        is_single = target.is_server and target.action == Action.INTERACT
+        raise errors.missing_value("$.event" if is_single else "$.events")
 
 
 def _event(document: EventDocument, index: int, shared: _Shared) -> IncomingEvent:
     xdm = document.xdm if document.xdm is not None else {}
-    path = f"$.events[{index}].xdm"
+    place = shared.path(index)
+    path = f"{place}.xdm"
     own, refused = claims_of(xdm, path)
     identities = _together(shared.identities, own) if own else shared.identities
-    tokens = NO_TOKENS
+    event_type = event_type_of(xdm, path)
+    if event_type is None and shared.media_event is not None:
+        event_type = xdm["eventType"] = media.event_type(shared.media_event)
+    tokens, activities = NO_TOKENS, NO_LIVE_ACTIVITIES
     if document.data:
-        tokens = read_tokens(document.data, identities, f"$.events[{index}].data")
-    if index == 0:
+        tokens = read_tokens(document.data, identities, f"{place}.data")
+        activities = read_live_activities(document.data, event_type, identities, f"{place}.data")
+    event_id = event_id_of(xdm, path)
+    at = moment_of(xdm, path, shared.received_at)
+    enrich(xdm, shared.added)
+    if shared.is_bot:
+        bots.mark(xdm)
+    if index == shared.first:
         refused = shared.refused + refused
     return IncomingEvent(
-        event_id_of(xdm, path) or minted_event_id(shared.source.id, shared.request_id, index),
-        event_type_of(xdm, path),
-        moment_of(xdm, path, shared.received_at),
+        event_id or minted_event_id(shared.source.id, shared.request_id, index),
+        event_type,
+        at,
         identities,
         xdm,
         document.data,
         tokens[0],
-        refused + tokens[1],
+        refused + tokens[1] + activities[1],
+        activities[0],
+        _dataset(document, index, shared),
     )
 
 
@@ -166,86 +185,17 @@ def _together(
     shared: tuple[ClaimedIdentity, ...], own: tuple[ClaimedIdentity, ...]
 ) -> tuple[ClaimedIdentity, ...]:
     """Join the identities of request and event; an event that names its own ECID keeps it."""
-    if ecid.named_ecid(own) is not None:
+    if named_ecid(own) is not None:
         shared = tuple(each for each in shared if each.namespace != ECID)
     return merged(shared, own)
 
 
-def _resolved(
-    target: EdgeTarget,
-    source: DatastreamSource,
-    document: RequestDocument,
-    identities: tuple[ClaimedIdentity, ...],
-    body: bytes,
-    now: datetime,
-) -> Device:
-    cookies = ecid.read_cookies(target.cookie_header) if target.cookie_header else {}
-    state = _state(document)
-    for entry in (state.entries if state else None) or ():
-        if entry.key is not None and entry.value is not None:
-            cookies[entry.key] = entry.value
-    tenant = f"{source.scope.sandbox}\0{source.org_id}\0".encode()
-    request = f"{source.id}\0{target.request_id}\0".encode() + body
-    return ecid.resolve(
-        cookies,
-        cookie_name(source.org_id),
-        identities,
-        fpid_seed=tenant,
-        mint_seed=request if _wants_ecid(document) else None,
-        now=now,
-    )
-
-
-def _with_device(
-    identities: tuple[ClaimedIdentity, ...], device: Device
-) -> tuple[tuple[ClaimedIdentity, ...], tuple[RefusedIdentity, ...]]:
-    """Put the device's ECID in front; another ECID beside it would stitch two devices."""
-    if device.ecid is None:
-        return identities, ()
-    others = tuple(each for each in identities if each.namespace != ECID)
-    outranked = tuple(
-        RefusedIdentity(ECID, each.value, OUTRANKED)
-        for each in identities
-        if each.namespace == ECID and each.value != device.ecid
-    )
-    return (ClaimedIdentity(ECID, device.ecid), *others), outranked
-
-
-def _library(document: RequestDocument) -> str:
-    details = document.xdm.implementation_details if document.xdm else None
-    if details is not None and details.name:
-        return details.name
-    first = document.events[0].xdm if document.events else None
-    own = first.get("implementationDetails") if first else None
-    name = own.get("name") if isinstance(own, dict) else None
-    return name if isinstance(name, str) else ""
-
-
-def _state(document: RequestDocument) -> StateDocument | None:
-    return document.meta.state if document.meta else None
-
-
-def _wants_ecid(document: RequestDocument) -> bool:
-    identity = document.query.identity if document.query else None
-    return identity is not None and ECID in (identity.fetch or ())
-
-
-def _framing(document: RequestDocument) -> Framing | None:
-    konductor = document.meta.konductor_config if document.meta else None
-    streaming = konductor.streaming if konductor else None
-    if streaming is None or not streaming.enabled:
-        return None
-    separator, line_feed = streaming.record_separator, streaming.line_feed
-    if separator in {None, "", MOBILE.record_separator} and line_feed in {None, "", "\n"}:
-        return MOBILE
-    return Framing(separator or MOBILE.record_separator, line_feed or MOBILE.line_feed)
-
-
-def _separator_nuls(document: RequestDocument) -> int:
-    konductor = document.meta.konductor_config if document.meta else None
-    streaming = konductor.streaming if konductor else None
-    if streaming is None:
-        return 0
-    return sum(
-        (text or "").count("\0") for text in (streaming.record_separator, streaming.line_feed)
-    )
+def _dataset(document: EventDocument, index: int, shared: _Shared) -> UUID | None:
+    collect = document.meta.collect if document.meta else None
+    if collect is None or not collect.dataset_id:
+        return shared.dataset_id
+    found = overrides.listed_dataset(collect.dataset_id, shared.source)
+    if found is None:
+        shared.warnings.append(errors.dataset_not_listed(index))
+        return shared.dataset_id
+    return found

@@ -4,23 +4,38 @@ Any base path and any location hint is taken. Adobe answers an unknown hint with
 a phone lose the hit.
 
 Source: Android ``EdgeNetworkService.buildUrl`` (no part is encoded), iOS ``EdgeNetworkService``,
-alloy ``injectSendEdgeNetworkRequest``.
+alloy ``injectSendEdgeNetworkRequest``; Edge Network API, "Interactive data collection".
 """
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import unquote_plus
 from wsgiref.types import WSGIEnvironment
 
 from service.web.edge.cors import usable_origin
+from service.web.edge.enrichment import NOBODY, Sender, read_sender
 from service.web.request_ids import request_id_of
 
-_PATH = re.compile(
-    r".*/(?:v1/(?P<action>interact|collect)"
-    r"|v1/privacy/set-consent|v1/identity/acquire|v2/(?:interact|collect)|va/v1/[A-Za-z]+)",
+_ACTION = re.compile(
+    r".*/(?:v1/(?P<v1>interact|collect|privacy/set-consent|identity/acquire)"
+    r"|v2/(?P<v2>interact|collect)"
+    r"|va/v1/(?P<media>[A-Za-z]+))",
     re.DOTALL,
 )
-_PARAMETER = re.compile(r"(?:^|&)(configId|requestId)=([^&]*)")
+# an app may send to any path of its own under Adobe's base paths
+_ADOBES_BASE = re.compile(r"/ee(?:-pre-prd)?/.*", re.DOTALL)
+_PARAMETER = re.compile(r"(?:^|&)(configId|data[sS]treamId|requestId|silent)=([^&]*)")
+
+
+class Action(StrEnum):
+    """What a path asks for."""
+
+    INTERACT = "interact"
+    COLLECT = "collect"
+    SET_CONSENT = "privacy/set-consent"
+    ACQUIRE = "identity/acquire"
+    MEDIA = "media"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +43,15 @@ class EdgeTarget:
     """What the URL and the headers say.
 
     Attributes:
-        action: ``interact`` or ``collect``; ``None`` for what is not served.
+        action: One of ``Action``; ``None`` for what is not served.
         request_id: The client's id of this exchange, or one made for it.
         config_id: The datastream as the URL spells it, without a ``:stage`` or ``:dev`` suffix;
             empty when it names none.
         origin: The page's origin; ``None`` for whoever is no browser.
+        media_event: What ``va/v1/`` names, such as ``ping``.
+        is_server: A server speaks (``v2``), and proves with a token that it may.
+        is_silent: A server wants no answer to what it collected.
+        host: Where the request went, as the ``Host`` header spells it.
     """
 
     action: str | None
@@ -40,22 +59,35 @@ class EdgeTarget:
     config_id: str = ""
     origin: str | None = None
     cookie_header: str = field(default="", repr=False)
+    media_event: str | None = None
+    is_server: bool = False
+    is_silent: bool = False
+    host: str = ""
+    sender: Sender = field(default=NOBODY, repr=False)
 
 
 def is_edge_path(path: str) -> bool:
     """Tell whether a path belongs to the Edge Network's protocol."""
-    return _PATH.fullmatch(path) is not None
+    return _ACTION.fullmatch(path) is not None or _ADOBES_BASE.fullmatch(path) is not None
 
 
 def read_target(environ: WSGIEnvironment) -> EdgeTarget:
     """Return what the request line and the headers say. A request id of odd form is replaced."""
-    found = _PATH.fullmatch(environ.get("PATH_INFO", ""))
-    parameters = dict(_PARAMETER.findall(environ.get("QUERY_STRING", "")))
-    config_id = unquote_plus(parameters.get("configId", "")).partition(":")[0]
+    found = _ACTION.fullmatch(environ.get("PATH_INFO", ""))
+    v1, v2, media = found.groups() if found else (None, None, None)
+    named = dict(_PARAMETER.findall(environ.get("QUERY_STRING", "")))
+    datastream = (
+        named.get("configId") or named.get("datastreamId") or named.get("dataStreamId") or ""
+    )
     return EdgeTarget(
-        found["action"] if found else None,
-        request_id_of(parameters.get("requestId"), environ.get("HTTP_X_REQUEST_ID")),
-        config_id,
+        v1 or v2 or (Action.MEDIA if media else None),
+        request_id_of(named.get("requestId"), environ.get("HTTP_X_REQUEST_ID")),
+        unquote_plus(datastream).partition(":")[0],
         usable_origin(environ.get("HTTP_ORIGIN")),
         environ.get("HTTP_COOKIE", ""),
+        media,
+        v2 is not None,
+        named.get("silent") == "true",
+        environ.get("HTTP_HOST", ""),
+        read_sender(environ),
     )

@@ -24,8 +24,8 @@ _MOST = 100
 _COOKIE_NAME = r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z"
 _ABOUT_COOKIE = "Expected the name of a cookie, 1 to 128 letters, digits and hyphens: `DEVICE-ID`."
 _ABOUT_RATE = (
-    "The most that the web processes of one machine answer together, in equal shares; what is above "
-    "it is answered 429. null sets no limit."
+    "The most that the web processes of one machine answer together, in equal shares; what is "
+    "above it is answered 429. null sets no limit."
 )
 
 

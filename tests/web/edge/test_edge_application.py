@@ -2,12 +2,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mobile_stub import answers, page
 from mobile_stub.device import Kind
 from service.flows.sources import Disabled
 from tests.support.clocks import START
-from tests.support.edge_world import DOCUMENTED, World, phone_body, plain_body
+from tests.support.edge_world import DOCUMENTED, PAGE, World, phone_body, plain_body
 from tests.support.wire import (
     MOBILE_ID,
     ORG,
@@ -153,21 +154,14 @@ def test_the_content_type_does_not_matter(content_type: str) -> None:
     assert World().post(phone_body(), headers={"Content-Type": content_type}).status == 200
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/ee/v1/privacy/set-consent",
-        "/ee/v1/identity/acquire",
-        "/ee/va/v1/play",
-        "/ee/v2/interact",
-        "/ee/v2/collect",
-    ],
-)
-def test_paths_of_a_later_part_are_404_problems(path: str) -> None:
-    reply = World().post(phone_body(), path=path)
+@pytest.mark.parametrize("path", ["/ee/my/own/path", "/ee-pre-prd/or2/x", "/ee/v1/interactx"])
+def test_an_apps_own_path_is_refused_on_purpose_and_logged(path: str) -> None:
+    with capture_logs() as logs:
+        reply = World().browse(phone_body(), path=path)
 
-    assert reply.status == 404
-    assert reply.json()["status"] == 404
+    assert (reply.status, reply.json()["status"]) == (404, 404)
+    assert reply.headers["access-control-allow-origin"] == PAGE
+    assert ("edge_path_not_served", path) in [(each["event"], each.get("path")) for each in logs]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])

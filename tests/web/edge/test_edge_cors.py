@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from service.core.errors import StoreUnavailableError
-from tests.support.edge_world import PAGE, World, plain_body
+from tests.support.edge_world import PAGE, World, consent_body, plain_body
 from tests.support.wire import (
     datastream,
 )
@@ -14,7 +14,12 @@ ANSWERS: list[tuple[str, dict[str, Any]]] = [
     ("bad body", {"body": b"{"}),
     ("unknown datastream", {"body": plain_body(), "query": "configId=x"}),
     ("too large", {"body": b"x" * 65_537}),
-    ("not served", {"body": plain_body(), "path": "/ee/v2/interact"}),
+    ("not served", {"body": plain_body(), "path": "/ee/my/path"}),
+    ("no token", {"body": plain_body(), "path": "/ee/v2/interact"}),
+    ("consent", {"body": consent_body(), "path": "/ee/v1/privacy/set-consent"}),
+    ("bad consent", {"body": plain_body(), "path": "/ee/v1/privacy/set-consent"}),
+    ("acquire", {"body": b"{}", "path": "/ee/v1/identity/acquire"}),
+    ("media", {"body": plain_body(), "path": "/ee/va/v1/ping"}),
     ("wrong method", {"body": b"", "method": "GET"}),
     ("preflight", {"body": b"", "method": "OPTIONS"}),
     ("away", {"body": plain_body(), "outcomes": [StoreUnavailableError("away")]}),

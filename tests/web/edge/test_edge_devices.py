@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from service.identity.identity_map import ClaimedIdentity
+from service.web.edge.clients import ClientKind
 from service.web.edge.identity_cookie import cookie_name, encode_cookie
-from service.web.edge.protocol import ClientKind
 from tests.support.clocks import START
 from tests.support.edge_documents import ECID, OTHER_ECID, mobile, one_event, parsed, web
 from tests.support.wire import ORG

@@ -5,7 +5,15 @@ import pytest
 
 from service.identity.identity_map import ClaimedIdentity
 from tests.support.clocks import START
-from tests.support.edge_documents import ECID, OTHER_ECID, TOKEN, mobile, one_event, parsed
+from tests.support.edge_documents import (
+    ECID,
+    MOBILE_SDK,
+    OTHER_ECID,
+    TOKEN,
+    mobile,
+    one_event,
+    parsed,
+)
 
 
 def test_an_event_keeps_what_came_and_unknown_keys_beside_it_are_dropped() -> None:
@@ -16,7 +24,7 @@ def test_an_event_keeps_what_came_and_unknown_keys_beside_it_are_dropped() -> No
 
     assert (event.event_id, event.event_type) == ("E-1", "a.b")
     assert event.at == datetime(2026, 7, 1, 10, 15, 30, 123000, UTC)
-    assert event.xdm == xdm
+    assert event.xdm == xdm | {"implementationDetails": {"name": f"{MOBILE_SDK}ios"}}
     assert event.data == {"tier": "gold"}
     assert event.identities == (ClaimedIdentity("ECID", ECID),)
 
@@ -33,7 +41,7 @@ def test_an_event_without_xdm_is_kept_for_its_data() -> None:
         mobile() | one_event(data={"pushNotificationDetails": [TOKEN]})
     ).incoming.events
 
-    assert event.xdm == {}
+    assert event.xdm == {"implementationDetails": {"name": f"{MOBILE_SDK}ios"}}
     assert event.event_type is None
     assert event.tokens[0].token == TOKEN["token"]
 

@@ -74,7 +74,7 @@ def test_an_empty_body_is_400_because_phones_retry_a_408_for_ever() -> None:
             "$.events[0].data.pushNotificationDetails[0].token",
         ),
         (
-            one_event(data={"pushNotificationDetails": [TOKEN | {"token": ""}]}),
+            one_event(data={"pushNotificationDetails": [TOKEN | {"token": "a" * 4097}]}),
             "$.events[0].data.pushNotificationDetails[0].token",
         ),
         (

@@ -8,6 +8,7 @@ from mobile_stub.device import Kind
 from service.core.errors import RefusedDataError, StoreUnavailableError
 from service.profiles.incoming import Kept
 from tests.support.clocks import START
+from tests.support.edge_documents import web
 from tests.support.edge_world import World, phone_body
 from tests.support.wire import (
     MOBILE_ID,
@@ -94,16 +95,25 @@ def test_a_refused_token_is_a_warning_that_every_phone_can_decode(kind: Kind) ->
     assert warning["report"]["cause"]["message"] == "wrongPlatform"
 
 
-@pytest.mark.parametrize("consent", ["out", "pending"])
-def test_without_consent_nothing_is_kept_and_the_answer_says_so(consent: str) -> None:
-    world = World(datastream("web", default_consent=consent))
+def test_without_consent_no_identity_is_given_and_the_answer_says_why() -> None:
+    world = World(outcomes=[Kept(without_consent=(0,))])
 
     reply = world.browse(page.page_event(page.Page(), START))
 
     assert reply.status == 200
     assert reply.json()["handle"] == []
-    assert reply.json()["warnings"][0]["type"].endswith("EXEG-0301-200")
-    assert world.committer.requests == []
+    (warning,) = reply.json()["warnings"]
+    assert warning["type"].endswith("EXEG-0301-200")
+    assert warning["report"] == {"eventIndex": 0}
+
+
+def test_an_event_that_was_kept_is_answered_in_full_beside_one_that_was_not() -> None:
+    body = json.dumps(web(events=[{"xdm": {"eventType": "a"}}, {"xdm": {"eventType": "b"}}]))
+
+    reply = World(outcomes=[Kept(stored=1, without_consent=(1,))]).browse(body.encode())
+
+    assert len(reply.json()["handle"]) == 2
+    assert [each["report"]["eventIndex"] for each in reply.json()["warnings"]] == [1]
 
 
 def test_without_consent_a_bad_body_is_still_an_error() -> None:
