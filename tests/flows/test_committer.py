@@ -16,7 +16,7 @@ from service.core.errors import RefusedDataError, StoreUnavailableError
 from service.core.secret import Keyring, new_secret_key
 from service.db.engine import open_engine
 from service.db.session import SessionFactory
-from service.flows.committer import Committer
+from service.flows.committer import Committer, worth_a_batch
 from service.profiles.incoming import IncomingRequest, Kept
 from service.profiles.models import ExperienceEvent
 from service.settings import Settings
@@ -141,3 +141,24 @@ def test_closing_keeps_what_waits_and_takes_nothing_new(store: SessionFactory) -
     assert [future.result().stored for future in futures] == [1] * 5
     with pytest.raises(StoreUnavailableError):
         committer.submit(request(event(ecid(9))))
+
+
+@pytest.mark.parametrize(
+    ("last_size", "waiting", "worth"),
+    [(0, 1, 0), (1, 1, 1), (0, 40, 36), (28, 4, 28), (64, 64, 64)],
+)
+def test_a_small_batch_after_a_large_one_waits_for_company_and_a_lone_request_does_not(
+    last_size: int, waiting: int, worth: int
+) -> None:
+    assert worth_a_batch(last_size, waiting, 64) == worth
+
+
+def test_a_batch_that_nobody_joins_is_kept_all_the_same(store: SessionFactory) -> None:
+    together = [request(event(ecid(number))) for number in range(8)]
+    held = HeldStore(store)
+    with committing(held) as committer:
+        submit_together(committer, held, together)
+
+        alone = committer.submit(request(event(ecid(9))))
+
+    assert alone.stored == 1
