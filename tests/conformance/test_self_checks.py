@@ -15,6 +15,7 @@ from tests.support.edge_world import PAGE
 from tests.support.stored_wire import served
 from tests.support.wire import MOBILE_ID, WEB_ID, Reply, call, datastream, edge_query
 
+QUERY = edge_query(WEB_ID, request_id="072c549c-7649-4a91-82a9-fc429e1a7243")
 V1 = ("interact", "collect", "privacy/set-consent", "identity/acquire")
 QUESTION = {"query": {"identity": {"fetch": ["ECID"]}}}
 CONSENT = {
@@ -75,11 +76,11 @@ def test_no_success_of_version_one_is_201_202_or_206(edge: Application, action: 
 @pytest.mark.parametrize(
     ("document", "query", "status"),
     [
-        (b"{", edge_query(WEB_ID), 400),
-        (b"", edge_query(WEB_ID), 400),
+        (b"{", QUERY, 400),
+        (b"", QUERY, 400),
         (b"{}", "", 400),
         (b"{}", "configId=BOGUS", 400),
-        (b" " * 70_000, edge_query(WEB_ID), 413),
+        (b" " * 70_000, QUERY, 413),
     ],
 )
 @pytest.mark.parametrize("action", V1)
