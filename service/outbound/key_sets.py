@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -108,7 +109,8 @@ class KeySets:
             keys = read_key_set(self._get_document(url))
         except (EdgepostError, OSError, ValueError) as error:
             why = error.detail if isinstance(error, EdgepostError) else type(error).__name__
-            _LOG.warning("key_set_unavailable", url=url, reason=why)
+            # the host only: a query may hold what the customer keeps secret
+            _LOG.warning("key_set_unavailable", host=urlsplit(url).hostname, reason=why)
             known.has_failed = True
         else:
             known.keys, known.has_failed = keys, False
