@@ -1,10 +1,12 @@
-"""The error atlas: rules about vendors' answers, read once from ``error_atlas.json`` and checked.
+"""The error atlas: rules about vendors' answers, read once from ``error_atlas/`` and checked.
+
+Each file there is one vendor's table, under the name that adapters use.
 
 A vendor's rules are its own, then those of the vendor it ``extends``. Among the rules that match a
 reply the most specific wins: each exact status, code and condition makes a rule more specific.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 
@@ -30,23 +32,20 @@ class AtlasError(EdgepostError):
     """The atlas contradicts itself; nothing can be sent with it."""
 
 
-class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Table(Vendor, frozen=True, forbid_unknown_fields=True, kw_only=True):
     checked_on: str
-    vendors: dict[str, Vendor]
     rules: tuple[Rule, ...]
 
 
 class Atlas:
-    """The checked rules."""
+    """The checked rules of every vendor; ``tables`` holds each one's file by name."""
 
-    def __init__(self, document: bytes) -> None:
-        try:
-            content = msgspec.json.decode(document, type=_Document)
-        except msgspec.ValidationError as error:
-            raise AtlasError(f"The error atlas is malformed: {error}") from error
-        self.vendors = content.vendors
-        self.rules = content.rules
-        self._ordered = {name: self._by_specificity(name) for name in content.vendors}
+    def __init__(self, tables: Mapping[str, bytes]) -> None:
+        read = {name: _read(name, table) for name, table in sorted(tables.items())}
+        self.vendors: dict[str, Vendor] = {**read}
+        self.rules = tuple(rule for table in read.values() for rule in table.rules)
+        self._own = {name: table.rules for name, table in read.items()}
+        self._ordered = {name: self._by_specificity(name) for name in read}
         self._known: dict[tuple[str, ReplyKind, int], tuple[Rule, ...]] = {}
         self._check()
 
@@ -70,17 +69,16 @@ class Atlas:
 
     def _by_specificity(self, vendor: str) -> tuple[Rule, ...]:
         chain = self.chain(vendor)
-        own = [rule for rule in self.rules if rule.vendor in chain]
-        return tuple(
-            sorted(own, key=lambda rule: (-rule.match.specificity, chain.index(rule.vendor)))
-        )
+        placed = [(place, rule) for place, name in enumerate(chain) for rule in self._own[name]]
+        placed.sort(key=lambda each: (-each[1].match.specificity, each[0]))
+        return tuple(rule for _, rule in placed)
 
     def _check(self) -> None:
         ids = [rule.id for rule in self.rules]
         if len(set(ids)) != len(ids):
             raise AtlasError("Two rules of the error atlas have one id.")
         for rule in self.rules:
-            _check_rule(rule, self.vendors.keys())
+            _check_rule(rule)
         for vendor, rules in self._ordered.items():
             plain = [
                 rule.match for rule in rules if not rule.match.code and not rule.match.when.count
@@ -102,13 +100,30 @@ def load_atlas() -> Atlas:
     Raises:
         AtlasError: It contradicts itself.
     """
-    return Atlas(resources.files("service.outbound").joinpath("error_atlas.json").read_bytes())
+    folder = resources.files("service.outbound").joinpath("error_atlas")
+    return Atlas(
+        {
+            each.name.removesuffix(".json"): each.read_bytes()
+            for each in folder.iterdir()
+            if each.name.endswith(".json")
+        }
+    )
 
 
-def _check_rule(rule: Rule, vendors: Collection[str]) -> None:
+def _read(name: str, table: bytes) -> _Table:
+    try:
+        read = msgspec.json.decode(table, type=_Table)
+    except msgspec.ValidationError as error:
+        raise AtlasError(f"The table of {name} is malformed: {error}") from error
+    for rule in read.rules:
+        if not rule.id.startswith(f"{name}."):
+            raise AtlasError(f"{rule.id} is in the table of {name}: begin its id with {name}.")
+    return read
+
+
+def _check_rule(rule: Rule) -> None:
     repeats = rule.retry.kind not in (RetryKind.NEVER, RetryKind.FIX)
     problems = {
-        "is of no vendor": rule.vendor not in vendors,
         "has no sample": not rule.sim,
         "gives no advice": not rule.advice,
         "is a retry that never repeats": rule.outcome is OutcomeKind.RETRY and not repeats,

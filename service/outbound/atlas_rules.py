@@ -94,6 +94,8 @@ class When(msgspec.Struct, **_RULE):
         subject: A quota violation speaks of one of these words.
         trouble: The call was not answered for one of these reasons.
         message_id: Whether the vendor's id for the message is there.
+        says: The body holds one of these texts, whatever their letter case; only for vendors that
+            give no code.
     """
 
     has: tuple[str, ...] = ()
@@ -102,11 +104,12 @@ class When(msgspec.Struct, **_RULE):
     subject: tuple[str, ...] = ()
     trouble: tuple[Trouble, ...] = ()
     message_id: bool | None = None
+    says: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
         """How many conditions there are."""
-        lists = (self.has, self.lacks, self.field, self.subject, self.trouble)
+        lists = (self.has, self.lacks, self.field, self.subject, self.trouble, self.says)
         return sum(map(bool, lists)) + (self.message_id is not None)
 
 
@@ -162,7 +165,6 @@ class Rule(msgspec.Struct, **_RULE):
     """One row of the atlas."""
 
     id: str
-    vendor: str
     match: Match
     outcome: OutcomeKind
     scope: Scope
@@ -179,15 +181,21 @@ class Vendor(msgspec.Struct, **_RULE):
     Attributes:
         page: The vendor's own description.
         message_id: Keys of the body on the way to the message's id.
-        code: Keys of the body on the way to the error's code.
+        message_id_header: The header that has the id, where no key leads to it.
+        code: Keys of the body on the way to the error's code, a text or a whole number.
+        code_header: The header that has the code, where no key leads to it.
         code_detail: The type of error detail that has a more precise code, and its field.
         details: Keys of the body on the way to the list of typed error details.
+        since_ms: Keys of the body on the way to when a token died, in milliseconds.
         extends: Whose rules hold where this vendor has none.
     """
 
     page: str
     message_id: tuple[str, ...] = ()
+    message_id_header: str | None = None
     code: tuple[str, ...] = ()
+    code_header: str | None = None
     code_detail: tuple[str, str] | None = None
     details: tuple[str, ...] = ()
+    since_ms: tuple[str, ...] = ()
     extends: str | None = None

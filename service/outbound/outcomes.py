@@ -1,9 +1,9 @@
-"""What a reply means: one classifier, its rules as data in ``error_atlas.json``.
+"""What a reply means: one classifier, its rules as data in ``error_atlas/``.
 
 No vendor's code is named here. A rule says which replies it matches, who is at fault, whether the
 same request may be repeated, and what it means for the push token; the most specific match wins.
 
-Source: ``error_atlas.json`` names each vendor's page; service/decisions/0008-attempt-states.md.
+Source: ``error_atlas/`` names each vendor's page; service/decisions/0008-attempt-states.md.
 """
 
 import math
@@ -53,6 +53,7 @@ class Outcome:
         backoff_cap_s: The longest wait by our own table, in seconds.
         max_attempts: Attempts in all, the first included.
         retry_unit: Whether only this request waits, or everything for the destination.
+        dead_since: When the vendor says that the token died; ``None`` when it does not say.
         vendor_message_id: What the vendor calls the message; ``None`` when it did not say.
         detail: Status, code and field: enough to search for, never a body.
     """
@@ -69,6 +70,7 @@ class Outcome:
     backoff_cap_s: float
     max_attempts: int
     retry_unit: RetryUnit
+    dead_since: datetime | None
     vendor_message_id: str | None
     detail: str
 
@@ -82,6 +84,7 @@ class _Facts:
     details: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
     subjects: str = ""
+    since: datetime | None = None
 
 
 def classify(vendor: str, reply: Reply, *, now: datetime) -> Outcome:
@@ -113,6 +116,7 @@ def classify(vendor: str, reply: Reply, *, now: datetime) -> Outcome:
         backoff_cap_s=retry.cap_s,
         max_attempts=retry.max_attempts,
         retry_unit=retry.unit,
+        dead_since=facts.since,
         vendor_message_id=facts.message_id,
         detail=_detail(reply, facts),
     )
@@ -152,20 +156,25 @@ def _holds(rule: Rule, reply: Reply, facts: _Facts) -> bool:
         and (not when.subject or any(word in facts.subjects for word in when.subject))
         and (not when.trouble or reply.trouble in when.trouble)
         and (when.message_id is None or when.message_id == (facts.message_id is not None))
+        and (not when.says or _says(reply.body, when.says))
     )
 
 
+def _says(body: bytes, texts: Sequence[str]) -> bool:
+    said = body.decode("utf-8", "replace").lower()
+    return any(text.lower() in said for text in texts)
+
+
 def _facts(vendor: Vendor, reply: Reply) -> _Facts:
-    if reply.kind is not ReplyKind.ANSWERED or not reply.body:
+    if reply.kind is not ReplyKind.ANSWERED:
         return _NOTHING
-    try:
-        body = json.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _NOTHING
+    body = _body(reply)
     details = _at(body, vendor.details) if vendor.details else None
     typed = tuple(_typed(details))
     message_id = _at(body, vendor.message_id)
-    code = _at(body, vendor.code)
+    if not isinstance(message_id, str):
+        message_id = _header(reply, vendor.message_id_header)
+    code = _code(_at(body, vendor.code)) or _header(reply, vendor.code_header)
     if vendor.code_detail is not None:
         kind, field = vendor.code_detail
         code = next(
@@ -173,9 +182,7 @@ def _facts(vendor: Vendor, reply: Reply) -> _Facts:
         )
     return _Facts(
         code=code if isinstance(code, str) else "",
-        message_id=message_id[:_NAME_LENGTH]
-        if isinstance(message_id, str) and message_id
-        else None,
+        message_id=message_id[:_NAME_LENGTH] or None,
         details=frozenset(name for name, _ in typed),
         fields=frozenset(
             str(violation.get("field")) for violation in _violations(typed, "fieldViolations")
@@ -183,7 +190,36 @@ def _facts(vendor: Vendor, reply: Reply) -> _Facts:
         subjects=" ".join(
             str(violation.get("subject")) for violation in _violations(typed, "violations")
         ).lower(),
+        since=_moment(_at(body, vendor.since_ms)),
     )
+
+
+def _body(reply: Reply) -> Any:
+    if not reply.body:
+        return None
+    try:
+        return json.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _code(value: Any) -> str:
+    """Return a text or whole number as a code; empty when it is neither."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_whole else value if isinstance(value, str) else ""
+
+
+def _header(reply: Reply, name: str | None) -> str:
+    return (reply.header(name) or "") if name is not None else ""
+
+
+def _moment(milliseconds: Any) -> datetime | None:
+    if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool):
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 _NOTHING = _Facts()

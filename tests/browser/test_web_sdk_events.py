@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import Shop
 from tests.browser.stored import key_of
-from tests.browser.visitors import HOME, PAGE_VIEW
+from tests.browser.visitors import HOME, PAGE_VIEW, PATIENCE_S
 from tests.e2e.patience import eventually
 
 
@@ -61,7 +61,9 @@ def test_case_59_a_click_that_leaves_the_page_is_kept_although_nobody_reads_the_
 
     tab.page.click("text=Next")
 
-    (beacon,) = eventually(lambda: tab.exchanges("v1/collect"), within_s=5, what="the beacon")
+    (beacon,) = eventually(
+        lambda: tab.exchanges("v1/collect"), within_s=PATIENCE_S, what="the beacon"
+    )
     _, last = shop.events()
     assert beacon.status == 204
     assert last.event_type == "web.webinteraction.linkClicks"

@@ -14,7 +14,8 @@ EDGE = "edge.shop.test"
 IDENTITY_COOKIE = f"kndctr_{ORG.replace('@', '_')}_identity"
 CONSENT_COOKIE = f"kndctr_{ORG.replace('@', '_')}_consent"
 PAGE_VIEW = {"xdm": {"eventType": "web.webpagedetails.pageViews"}}
-_SETTLES_MS = 5000
+PATIENCE_S = 30
+"""How long a loaded machine may take; what passes takes a moment."""
 _IN_TIME = """([argument, patience]) => Promise.race([
   (%s)(argument),
   new Promise((_, reject) => setTimeout(() => reject(new Error("did not settle")), patience)),
@@ -90,8 +91,8 @@ class Tab:
         return self.run(call, [command, options or {}])
 
     def run(self, function: str, argument: Any = None) -> Any:
-        """Return what a function of the page's own script resolves with, within five seconds."""
-        return self.page.evaluate(_IN_TIME % function, [argument, _SETTLES_MS])
+        """Return what a function of the page's own script resolves with."""
+        return self.page.evaluate(_IN_TIME % function, [argument, PATIENCE_S * 1000])
 
     def refusal(self, command: str, options: Mapping[str, Any]) -> str:
         """Return what a command rejects with; one that resolves fails the test."""
