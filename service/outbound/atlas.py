@@ -32,7 +32,7 @@ class AtlasError(EdgepostError):
     """The atlas contradicts itself; nothing can be sent with it."""
 
 
-class _Table(Vendor, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Table(Vendor, kw_only=True):
     checked_on: str
     rules: tuple[Rule, ...]
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import Float, Index, Integer, String, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.base import Base
@@ -14,7 +14,9 @@ class CustomAction(Base):
     """How a third party is called. Written by ``outbound.actions`` only.
 
     ``auth`` holds everything but the secret; ``auth_secret`` is ciphertext, ``auth_secret_ref`` a
-    reference such as ``env:NAME``. ``settings`` are the adapter's own.
+    reference such as ``env:NAME``. ``settings`` are the adapter's own. ``query``, ``parameters``
+    and ``answers`` (how replies are mapped) are empty when the action has none. ``connection`` says
+    how it is reached (proxy, client certificate), ``connection_secret`` with what.
     """
 
     __tablename__ = "custom_action"
@@ -32,6 +34,11 @@ class CustomAction(Base):
     auth_secret: Mapped[str | None] = mapped_column(EncryptedText())
     auth_secret_ref: Mapped[str | None] = mapped_column(String(256))
     settings: Mapped[JsonValue]
+    query: Mapped[dict[str, object] | None] = mapped_column(JsonType)
+    parameters: Mapped[list[object] | None] = mapped_column(JsonType)
+    answers: Mapped[dict[str, object] | None] = mapped_column(JsonType)
+    connection: Mapped[dict[str, object] | None] = mapped_column(JsonType)
+    connection_secret: Mapped[str | None] = mapped_column(EncryptedText())
     timeout_ms: Mapped[int] = mapped_column(Integer())
     max_retries: Mapped[int] = mapped_column(Integer())
     on_unknown: Mapped[str] = mapped_column(String(16))
@@ -42,15 +49,16 @@ class CustomAction(Base):
 
 
 class EndpointConfig(Base):
-    """A capping configuration: the latest copy, and the deployed one in ``deployed``.
+    """A capping or throttling configuration: the latest copy, and the deployed one.
 
-    ``state`` is ``created``, ``updated`` or ``deployed``. Written by ``outbound.endpoint_configs``.
+    ``kind`` is ``capping`` or ``throttling``. ``state`` is ``created``, ``updated`` or ``deployed``. Written by ``outbound.endpoint_configs``.
     """
 
     __tablename__ = "endpoint_config"
 
     sandbox_id: Mapped[SandboxKey]
     id: Mapped[Key]
+    kind: Mapped[str] = mapped_column(String(16), default="capping", server_default="capping")
     config: Mapped[JsonValue]
     state: Mapped[str] = mapped_column(String(16))
     deployed: Mapped[dict[str, object] | None] = mapped_column(JsonType)
@@ -74,7 +82,10 @@ class PermitCap(Base):
 
 
 class PermitGrant(Base):
-    """Call starts granted together; counted in every window until ``counted_until``."""
+    """Call starts granted together; counted in every window until ``counted_until``.
+
+    ``shares`` says who asked for how many and got how many, where journeys compete.
+    """
 
     __tablename__ = "permit_grant"
     __table_args__ = (Index("ix_permit_grant_cap", "sandbox_id", "cap_id", "counted_until"),)
@@ -85,6 +96,46 @@ class PermitGrant(Base):
     granted_at: Mapped[At]
     counted_until: Mapped[At]
     count: Mapped[int] = mapped_column(Integer())
+    shares: Mapped[dict[str, object] | None] = mapped_column(JsonType)
+
+
+class Destination(Base):
+    """How a destination fares, shared by all processes: its breaker and the pace it bears.
+
+    ``breaker`` is ``closed``, ``open`` or ``halfOpen``; ``pace`` is the share of the cap that is
+    used, 1 for all of it. ``not_before`` is what the vendor asked for with ``Retry-After``.
+    """
+
+    __tablename__ = "destination"
+
+    sandbox_id: Mapped[SandboxKey]
+    id: Mapped[Key]
+    host: Mapped[str] = mapped_column(String(255))
+    breaker: Mapped[str] = mapped_column(String(16))
+    breaker_until: Mapped[datetime | None] = mapped_column(Moment())
+    probed_at: Mapped[datetime | None] = mapped_column(Moment())
+    not_before: Mapped[datetime | None] = mapped_column(Moment())
+    pace: Mapped[float] = mapped_column(Float())
+    latency_ms: Mapped[int | None] = mapped_column(Integer())
+    reason: Mapped[str | None] = mapped_column(String(64))
+    updated_at: Mapped[At]
+
+
+class VendorToken(Base):
+    """An access token got from a vendor, for every process; ``id`` is derived from its credential.
+
+    One process at a time renews it: ``renewing_until`` is its lease.
+    """
+
+    __tablename__ = "vendor_token"
+
+    sandbox_id: Mapped[SandboxKey]
+    id: Mapped[Key]
+    token: Mapped[str | None] = mapped_column(EncryptedText())
+    refresh_at: Mapped[datetime | None] = mapped_column(Moment())
+    expires_at: Mapped[datetime | None] = mapped_column(Moment())
+    renewing_until: Mapped[datetime | None] = mapped_column(Moment())
+    updated_at: Mapped[At]
 
 
 class ConnectionLease(Base):
@@ -103,7 +154,9 @@ class Delivery(Base):
     """One message to one person from one node; the key is derived from instance and node.
 
     ``state`` is ``waiting``, ``sent``, ``failed``, ``capped``, ``suppressed``, ``expired`` or
-    ``unknown``. ``parameters`` is what the node gave to the action.
+    ``unknown``. ``parameters`` is what the node gave to the action. ``feedback`` is the vendor's
+    last word after the send, in Adobe's spelling (``delivered``, ``bounce``, ``error``, ``read``).
+    ``replay_of`` is the delivery that this one repeats.
     """
 
     __tablename__ = "delivery"
@@ -132,6 +185,10 @@ class Delivery(Base):
     expires_at: Mapped[At]
     ended_at: Mapped[datetime | None] = mapped_column(Moment())
     opened_at: Mapped[datetime | None] = mapped_column(Moment())
+    feedback: Mapped[str | None] = mapped_column(String(16))
+    feedback_at: Mapped[datetime | None] = mapped_column(Moment())
+    feedback_reason: Mapped[str | None] = mapped_column(String(64))
+    replay_of: Mapped[UUID | None] = mapped_column(Uuid())
 
 
 class DeliveryDue(Base):
@@ -200,3 +257,94 @@ class DeliveryAttempt(Base):
     status_code: Mapped[int | None] = mapped_column(Integer())
     error_code: Mapped[str | None] = mapped_column(String(64))
     elapsed_ms: Mapped[int | None] = mapped_column(Integer())
+
+
+class DeadLetter(Base):
+    """A delivery that ended without being sent, with what would send it again, until it expires.
+
+    ``context`` is ciphertext: the event and parameters that the message is made of.
+    """
+
+    __tablename__ = "dead_letter"
+    __table_args__ = (Index("ix_dead_letter_created", "sandbox_id", "created_at", "delivery_id"),)
+
+    sandbox_id: Mapped[SandboxKey]
+    delivery_id: Mapped[Key]
+    action_id: Mapped[KeyRef]
+    journey_id: Mapped[KeyRef]
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(String(64))
+    context: Mapped[str | None] = mapped_column(EncryptedText())
+    replay_id: Mapped[UUID | None] = mapped_column(Uuid())
+    replayed_at: Mapped[datetime | None] = mapped_column(Moment())
+    created_at: Mapped[At]
+    expires_at: Mapped[At]
+
+
+class Halt(Base):
+    """A kill switch that is on: nothing is sent for its subject until ``lifted_at``.
+
+    ``kind`` is ``journey``, ``action`` or ``destination``; ``subject`` its id, or the host.
+    """
+
+    __tablename__ = "halt"
+
+    sandbox_id: Mapped[SandboxKey]
+    id: Mapped[Key]
+    kind: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str | None] = mapped_column(String(256))
+    numbers: Mapped[JsonValue]
+    created_at: Mapped[At]
+    lifted_at: Mapped[datetime | None] = mapped_column(Moment())
+
+
+class Incident(Base):
+    """Something an operator must decide about one action; open until ``closed_at``.
+
+    ``kind`` is ``massInvalidation``: so many tokens were called dead at once that the verdicts are
+    held in ``held_verdict`` instead of being believed.
+    """
+
+    __tablename__ = "incident"
+    __table_args__ = (Index("ix_incident_action", "sandbox_id", "action_id", "closed_at"),)
+
+    sandbox_id: Mapped[SandboxKey]
+    id: Mapped[Key]
+    kind: Mapped[str] = mapped_column(String(32))
+    action_id: Mapped[KeyRef]
+    facts: Mapped[JsonValue]
+    verdict: Mapped[str | None] = mapped_column(String(16))
+    opened_at: Mapped[At]
+    closed_at: Mapped[datetime | None] = mapped_column(Moment())
+
+
+class HeldVerdict(Base):
+    """A vendor's word that a token is dead, not believed until its incident is decided."""
+
+    __tablename__ = "held_verdict"
+
+    sandbox_id: Mapped[SandboxKey]
+    incident_id: Mapped[Key]
+    token_id: Mapped[Key]
+    reason: Mapped[str] = mapped_column(String(64))
+    called_at: Mapped[At]
+
+
+class ReceiptSource(Base):
+    """Where a vendor posts what became of messages after it took them.
+
+    ``secret`` is what its signatures are checked with.
+    """
+
+    __tablename__ = "receipt_source"
+    __table_args__ = (UniqueConstraint("sandbox_id", "name"),)
+
+    sandbox_id: Mapped[SandboxKey]
+    id: Mapped[Key]
+    name: Mapped[str] = mapped_column(String(64))
+    provider: Mapped[str] = mapped_column(String(32))
+    settings: Mapped[JsonValue]
+    secret: Mapped[str | None] = mapped_column(EncryptedText())
+    created_at: Mapped[At]
+    updated_at: Mapped[At]
