@@ -14,11 +14,12 @@ from service.core.errors import InvalidInputError
 from service.core.json import JsonObject
 from service.core.secret import Secret
 from service.outbound.auth import AuthSpec
+from service.outbound.connection_spec import DIRECT, ConnectionSpec
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.outcomes import Outcome
 from service.outbound.template_names import Names
 from service.outbound.token_choice import ADDRESS_SETTINGS
-from service.outbound.transport import CallParts, Headers, Reply
+from service.outbound.transport import CallParts, Headers, HttpVersion, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ActionSpec:
         adapter: A name of the registry.
         headers: Names and templates of values.
         payload: A JSON tree whose strings are templates.
+        query: Names and templates of values, added to the URL.
+        connection: How the destination is reached.
         timeout_ms: For one attempt, answer included.
         settings: The adapter's own, e.g. ``projectId``.
     """
@@ -42,6 +45,8 @@ class ActionSpec:
     auth: AuthSpec
     timeout_ms: int
     settings: Mapping[str, Any]
+    query: Headers = field(default=(), repr=False)
+    connection: ConnectionSpec = DIRECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,11 @@ class Adapter(Protocol):
     @property
     def needs_token(self) -> bool:
         """Whether a message is for one push token, or for a person."""
+        ...
+
+    @property
+    def http_version(self) -> HttpVersion:
+        """What is spoken with the vendor."""
         ...
 
     @property

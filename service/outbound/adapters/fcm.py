@@ -26,7 +26,7 @@ from service.outbound.auth import ServiceAccountAuth
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.outcomes import Outcome, classify
 from service.outbound.templating import TemplateError, check_tree, render_json
-from service.outbound.transport import CallParts, Reply
+from service.outbound.transport import CallParts, HttpVersion, Reply
 
 ENDPOINT = "https://fcm.googleapis.com"
 _HEADERS = (("Content-Type", "application/json; charset=UTF-8"),)
@@ -43,6 +43,7 @@ class FcmAdapter:
 
     name = "fcm"
     needs_token = True
+    http_version = HttpVersion.HTTP_1_1
     platforms = frozenset({"fcm"})
 
     def check(

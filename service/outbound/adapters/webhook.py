@@ -25,7 +25,7 @@ from service.outbound.outcomes import Outcome, classify
 from service.outbound.template_names import Names
 from service.outbound.templating import TemplateError, check_tree, render_json, render_text
 from service.outbound.token_choice import PLATFORMS
-from service.outbound.transport import CallParts, Reply
+from service.outbound.transport import CallParts, HttpVersion, Reply
 
 _METHODS = ("POST", "PUT")
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -54,6 +54,11 @@ class WebhookAdapter:
 
     name: str
     needs_token: bool
+
+    @property
+    def http_version(self) -> HttpVersion:
+        """HTTP/1.1, which every endpoint speaks."""
+        return HttpVersion.HTTP_1_1
 
     @property
     def platforms(self) -> frozenset[str]:
