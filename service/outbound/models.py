@@ -51,7 +51,8 @@ class CustomAction(Base):
 class EndpointConfig(Base):
     """A capping or throttling configuration: the latest copy, and the deployed one.
 
-    ``kind`` is ``capping`` or ``throttling``. ``state`` is ``created``, ``updated`` or ``deployed``. Written by ``outbound.endpoint_configs``.
+    ``kind`` is ``capping`` or ``throttling``. ``state`` is ``created``, ``updated`` or
+    ``deployed``. Written by ``outbound.endpoint_configs``.
     """
 
     __tablename__ = "endpoint_config"
