@@ -44,6 +44,7 @@ class Flaw(StrEnum):
     BAD_SIGNATURE = "loginProofBadSignature"
     KEY_UNAVAILABLE = "loginProofKeyUnavailable"
     EXPIRED = "loginProofExpired"
+    TOO_LONG = "loginProofTooLong"
     WRONG_AUDIENCE = "loginProofWrongAudience"
     WRONG_DEVICE = "loginProofWrongDevice"
     WRONG_PERSON = "loginProofWrongPerson"
@@ -137,8 +138,10 @@ def flaw_of(
         ecid: The device that shows the proof.
         now: When it is shown; clocks may differ by a minute.
     """
-    if not 0 < claims.exp - claims.iat <= MAX_LIFE_S:
+    if claims.exp <= claims.iat:
         return Flaw.MALFORMED
+    if claims.exp - claims.iat > MAX_LIFE_S:
+        return Flaw.TOO_LONG
     seconds = now.timestamp()
     begins = max(claims.iat, claims.nbf or claims.iat)
     if not begins - LEEWAY_S <= seconds < claims.exp + LEEWAY_S:

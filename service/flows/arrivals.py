@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from service.flows.earlier_proofs import proved_before
@@ -9,8 +10,10 @@ from service.identity.graph import Placement
 from service.identity.identity_map import ClaimedIdentity, RefusedIdentity
 from service.identity.linking import Claim, NamespaceRules, Order, event_identity
 from service.profiles.events import event_key
-from service.profiles.incoming import IncomingEvent, IncomingRequest
+from service.profiles.incoming import INLET, IncomingEvent, IncomingRequest
 
+MOST_CONSENT_BYTES = 16 * 1024
+"""How much a source keeps of what an identity consents to: twice what one request may say."""
 _CONSENTS = "consents"
 
 
@@ -19,7 +22,7 @@ class Arrival:
     """One event, record or consent of a batch with its claim and the identity it hangs on.
 
     ``replaces`` names the attribute of which nothing that was said before stays, ``refused`` the
-    identities that do not count.
+    identities that do not count. ``said_at`` is when the attributes were said, where that counts.
     """
 
     request: IncomingRequest
@@ -30,6 +33,7 @@ class Arrival:
     attributes: dict[str, object] | None = None
     replaces: str | None = None
     refused: tuple[RefusedIdentity, ...] = ()
+    said_at: datetime | None = None
 
 
 def on_proved_people(
@@ -45,9 +49,16 @@ def on_proved_people(
 
 def _on_proved_person(item: Arrival, placement: Placement, rules: NamespaceRules) -> Arrival:
     proved = proved_before(item.claim.identities, item.refused, placement, rules)
-    counting = [each for each in item.claim.identities if each.key in {*proved, item.identity_id}]
+    if not proved:
+        return item
+    named = [
+        *item.claim.identities,
+        # a consent's claim leaves out whom it names without a proof
+        *(ClaimedIdentity(each.namespace, each.value) for each in item.refused),
+    ]
+    counting = [each for each in named if each.key in {*proved, item.identity_id}]
     known = [each for each in counting if each.namespace in rules]
-    if not proved or not known:
+    if not known:
         return item
     best = min(known, key=lambda each: (rules[each.namespace].priority, each.namespace))
     return replace(item, identity_id=best.key)
@@ -57,7 +68,7 @@ def of_events(
     fresh: Iterable[tuple[IncomingRequest, IncomingEvent]],
     rules: NamespaceRules,
 ) -> list[Arrival]:
-    """Return the events of a batch that are kept."""
+    """Return the events of a batch that are kept; an inlet's that names nobody is left out."""
     items = []
     for request, event in fresh:
         claim = Claim(
@@ -68,7 +79,9 @@ def of_events(
             is_trusted=False,
         )
         identity = event_identity(claim, rules)
-        # An event that names nobody is kept under its own key: no profile will ever claim it.
+        if identity is None and request.source.platform == INLET:
+            continue
+        # A device's event that names nobody is kept under its own key: nobody will ever claim it.
         key = identity.key if identity else event_key(request.source.id, event.event_id)
         items.append(
             Arrival(request, claim, key, identity is not None, event=event, refused=event.refused)
@@ -112,7 +125,8 @@ def of_consents(
     for request in requests:
         for said in request.consents:
             order = Order(min(said.at, request.received_at), request.request_id)
-            claim = Claim(said.identities, order, request.source.id, request.source.logout_on)
+            # an event without the person ends a login; a consent of the device alone says nothing
+            claim = Claim(said.identities, order, request.source.id)
             identity = event_identity(claim, rules)
             if identity is not None:
                 preferences: dict[str, object] = {_CONSENTS: said.preferences}
@@ -126,6 +140,7 @@ def of_consents(
                         attributes=preferences,
                         replaces=replaces,
                         refused=said.refused,
+                        said_at=order.at,
                     ),
                 )
     return items

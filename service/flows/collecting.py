@@ -7,17 +7,20 @@ Source: Edge Network API, ``EXEG-0301-200``; service/decisions/0014-consent.md.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from service.identity import consents
 from service.identity.consents import COLLECTED, Said
+from service.identity.linking import NamespaceRules
 from service.profiles import events
 from service.profiles.events import event_key
 from service.profiles.incoming import IncomingEvent, IncomingRequest
 from service.sandboxes.scope import Scope
 
+_Place: TypeAlias = tuple[IncomingRequest, int, IncomingEvent]
 _ASKED = frozenset({"mobile", "web"})
 
 
@@ -36,49 +39,55 @@ class Admitted:
     said: Mapping[UUID, Said]
 
 
-def admit(session: Session, scope: Scope, requests: Sequence[IncomingRequest]) -> Admitted:
-    """Return what of a batch is kept; reads once and writes nothing."""
-    first: dict[UUID, tuple[IncomingRequest, int, IncomingEvent]] = {}
+def admit(
+    session: Session, scope: Scope, requests: Sequence[IncomingRequest], rules: NamespaceRules
+) -> Admitted:
+    """Return what of a batch is kept; reads once and writes nothing.
+
+    An event that a batch brings several times is judged as it came first; when that one has no
+    consent, none of them has.
+    """
+    same: dict[UUID, list[_Place]] = {}
     for request in requests:
         for index, event in enumerate(request.events):
             key = event_key(request.source.id, event.event_id)
-            first.setdefault(key, (request, index, event))
-    said = _said(requests)
-    if not first:
+            same.setdefault(key, []).append((request, index, event))
+    said = _said(requests, rules)
+    if not same:
         return Admitted([], {}, said)
     speaking = {
-        key: consents.speakers(event.identities)
-        for key, (request, _, event) in first.items()
+        key: consents.speakers(event.identities, rules)
+        for key, ((request, _, event), *_) in same.items()
         if request.source.platform in _ASKED
     }
     asked = {each for keys in speaking.values() for each in keys}
-    known = events.known(session, scope, first, asked)
+    known = events.known(session, scope, same, asked)
     fresh = []
     refused: dict[int, list[int]] = {}
-    for key, (request, index, event) in first.items():
+    for key, places in same.items():
         if key in known.events:
             continue
-        words = (said_of for who in speaking.get(key, ()) for said_of in _words(who, known, said))
+        request, _, event = places[0]
+        who = speaking.get(key, ())
+        # Of equal moments the later counts, as where registers are written.
+        words = [*(known.consents.get(each) for each in who), *(said.get(each) for each in who)]
         default = request.source.default_consent if key in speaking else COLLECTED
         if consents.newest(words, default) == COLLECTED:
             fresh.append((request, event))
         else:
-            refused.setdefault(id(request), []).append(index)
-    return Admitted(fresh, {key: tuple(each) for key, each in refused.items()}, said)
+            for place in places:
+                refused.setdefault(id(place[0]), []).append(place[1])
+    return Admitted(fresh, {key: tuple(sorted(each)) for key, each in refused.items()}, said)
 
 
-def _words(who: UUID, known: events.Known, said: Mapping[UUID, Said]) -> tuple[Said | None, ...]:
-    return known.consents.get(who), said.get(who)
-
-
-def _said(requests: Sequence[IncomingRequest]) -> dict[UUID, Said]:
+def _said(requests: Sequence[IncomingRequest], rules: NamespaceRules) -> dict[UUID, Said]:
     found: dict[UUID, Said] = {}
     for request in requests:
         for each in request.consents:
             if each.collect is None:
                 continue
             at = min(each.at, request.received_at)
-            for key in consents.speakers(each.identities):
+            for key in consents.speakers(each.identities, rules):
                 held = found.get(key)
                 if held is None or held.at <= at:
                     found[key] = Said(each.collect, at)

@@ -6,7 +6,7 @@ push tokens, events, memberships, journey instances, deliveries.
 Source: service/decisions/0001-lock-order.md, 0004-group-commit.md.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,16 +16,25 @@ from sqlalchemy.orm import Session
 from service.audit import entries
 from service.flows import arrivals, collecting, refusals, tracking
 from service.flows.arrivals import Arrival
+from service.flows.refusals import Told
 from service.identity import consents, graph
 from service.identity import rules as namespace_rules
 from service.identity.graph import Placement
-from service.identity.linking import Order
+from service.identity.linking import NamespaceRules, Order
 from service.jobs import wakeup
 from service.journeys import entry
 from service.profiles import events, fragments, live_activities, merging, push_tokens
 from service.profiles.events import EventToKeep, event_key
 from service.profiles.fragments import Saying
-from service.profiles.incoming import AnnouncedLiveActivity, IncomingEvent, IncomingRequest, Kept
+from service.profiles.incoming import (
+    INLET,
+    AnnouncedLiveActivity,
+    IncomingConsent,
+    IncomingEvent,
+    IncomingRecord,
+    IncomingRequest,
+    Kept,
+)
 from service.profiles.merging import TouchedProfiles
 from service.profiles.push_tokens import Announcement
 from service.sandboxes.scope import Scope
@@ -66,7 +75,7 @@ def _ingest_sandbox(
     now: datetime,
 ) -> list[Kept]:
     rules = namespace_rules.read(session, scope)
-    admitted = collecting.admit(session, scope, requests)
+    admitted = collecting.admit(session, scope, requests, rules)
     items = [
         *arrivals.of_events(admitted.fresh, rules),
         *arrivals.of_records(requests, rules),
@@ -78,15 +87,15 @@ def _ingest_sandbox(
     named = frozenset(each.identity_id for each in items if each.is_known)
     consents.record(session, scope, admitted.said)
     touched = merging.lock(session, scope, placement, named, now=now)
-    _keep_attributes(session, scope, items, placement, touched, now)
+    too_large = _keep_attributes(session, scope, items, placement, touched, now)
     push_tokens.register(session, scope, announcements.tokens, placement, now=now)
     live_activities.register(session, scope, announcements.live_activities, now=now)
     stored = _keep_events(session, scope, items)
     _qualify_and_enter(session, scope, items, stored, placement, touched, now)
-    entries.record(
-        session, scope, refusals.found(requests, admitted.fresh, placement, rules, now=now)
-    )
-    return _answers(requests, stored, admitted.without_consent)
+    told = refusals.found(requests, admitted, placement, rules)
+    audited = refusals.entries(told, placement, now=now)
+    entries.record(session, scope, [*audited, *refusals.too_large(too_large, now=now)])
+    return _answers(requests, stored, admitted.without_consent, told, rules)
 
 
 def _announcements(
@@ -116,22 +125,28 @@ def _keep_attributes(
     placement: Placement,
     touched: TouchedProfiles,
     now: datetime,
-) -> None:
-    sayings = [
-        Saying(
-            each.identity_id,
-            each.request.source.profile_dataset_id,
-            each.attributes,
-            each.replaces,
-        )
-        for each in items
-        if each.attributes is not None
-    ]
-    fragments.store(session, scope, sayings, now=now)
-    said_of = frozenset(each.identity_id for each in sayings)
+) -> list[Arrival]:
+    """Keep what is said of people and derive their views; return the consents that were dropped."""
+    telling = [each for each in items if each.attributes is not None]
+    sayings = [_saying(each) for each in telling]
+    dropped = {id(each) for each in fragments.store(session, scope, sayings, now=now)}
+    said_of = frozenset(each.identity_id for each in sayings if id(each) not in dropped)
     profiles = touched.reshaped | {placement.profile_of(key) for key in said_of}
     changed = said_of | placement.moved.keys()
     merging.refresh(session, scope, placement, frozenset(profiles), changed, now=now)
+    return [each for each, saying in zip(telling, sayings, strict=True) if id(saying) in dropped]
+
+
+def _saying(item: Arrival) -> Saying:
+    """Return a record as it came, or a consent: at its own time, and within bounds."""
+    return Saying(
+        item.identity_id,
+        item.request.source.profile_dataset_id,
+        item.attributes or {},
+        item.replaces,
+        item.said_at,
+        most_bytes=None if item.said_at is None else arrivals.MOST_CONSENT_BYTES,
+    )
 
 
 def _keep_events(
@@ -199,6 +214,8 @@ def _answers(
     requests: Iterable[IncomingRequest],
     stored: Mapping[UUID, EventToKeep],
     without_consent: Mapping[int, tuple[int, ...]],
+    told: Sequence[Told],
+    rules: NamespaceRules,
 ) -> list[Kept]:
     claimed: set[UUID] = set()
     answers = []
@@ -210,25 +227,30 @@ def _answers(
                 claimed.add(key)
                 new += 1
         unkept = without_consent.get(id(request), ())
+        is_inlets = request.source.platform == INLET
+        nameless = _nameless(request.events, rules) if is_inlets else ()
+        nameless_records = _nameless(request.records, rules)
         answers.append(
             Kept(
                 stored=new,
-                duplicates=len(request.events) - new - len(unkept),
-                records=len(request.records),
-                refused_tokens=tuple(_refused_tokens(request, unkept)),
+                duplicates=len(request.events) - new - len(unkept) - len(nameless),
+                records=len(request.records) - len(nameless_records),
+                refusals=tuple(each.refusal for each in told if each.request is request),
                 without_consent=unkept,
+                nameless_events=nameless,
+                nameless_records=nameless_records,
+                nameless_consents=_nameless(request.consents, rules),
             ),
         )
     return answers
 
 
-def _refused_tokens(request: IncomingRequest, unkept: Collection[int]) -> Iterator[str]:
-    """Yield why tokens are not taken; a hit that is repeated is told so again."""
-    for index, event in enumerate(request.events):
-        if index in unkept:
-            continue
-        reasons = (
-            *(push_tokens.refusal(request.source, each) for each in event.tokens),
-            *(live_activities.refusal(request.source, each) for each in event.live_activities),
-        )
-        yield from (each for each in reasons if each is not None)
+def _nameless(
+    parts: Iterable[IncomingEvent | IncomingRecord | IncomingConsent], rules: NamespaceRules
+) -> tuple[int, ...]:
+    """Return which of them name nobody whom this sandbox has a namespace for."""
+    return tuple(
+        index
+        for index, part in enumerate(parts)
+        if not any(each.namespace in rules for each in part.identities)
+    )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.db.statements import INTEGER, KEY, MOMENT, TEXT, SetStatement
 from service.identity.identity_map import ECID, ClaimedIdentity
+from service.identity.linking import NamespaceRules
 from service.sandboxes.scope import Scope
 
 COLLECTED = "in"
@@ -35,20 +36,24 @@ class Said:
     at: datetime
 
 
-def speakers(identities: Sequence[ClaimedIdentity]) -> tuple[UUID, ...]:
+def speakers(identities: Sequence[ClaimedIdentity], rules: NamespaceRules) -> tuple[UUID, ...]:
     """Return whose register counts for what carries these identities.
 
     It is the device's; people count where there is no device, because what somebody says on one
-    device is not said for their others.
+    device is not said for their others. Namespaces that the sandbox does not know name nobody.
     """
-    devices = tuple(each.key for each in identities if each.namespace == ECID)
-    return devices[:1] or tuple(each.key for each in identities)
+    known = [each for each in identities if each.namespace in rules]
+    devices = tuple(each.key for each in known if each.namespace == ECID)
+    return devices[:1] or tuple(each.key for each in known)
 
 
 def newest(said: Iterable[Said | None], default: str) -> str:
-    """Return what was said last, ``default`` when nothing was."""
-    known = [each for each in said if each is not None]
-    return max(known, key=lambda each: each.at).consent if known else default
+    """Return what was said last, ``default`` when nothing was; of equal moments the last counts."""
+    found: Said | None = None
+    for each in said:
+        if each is not None and (found is None or found.at <= each.at):
+            found = each
+    return found.consent if found is not None else default
 
 
 def record(session: Session, scope: Scope, said: Mapping[UUID, Said]) -> None:

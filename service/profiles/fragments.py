@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.db.statements import INTEGER, JSON_OBJECT, KEY, MOMENT, SetStatement
 from service.db.types import to_epoch_us
-from service.profiles.leaves import said
+from service.profiles.leaves import said, size
 from service.sandboxes.scope import Scope
 
 _OPEN = SetStatement(
@@ -66,33 +66,50 @@ _ADD = SetStatement(
 class Saying:
     """One record: a dataset says these attributes of an identity.
 
-    ``replaces`` names the field of which nothing that this dataset said before stays.
+    Attributes:
+        replaces: The field of which nothing older that this dataset said stays.
+        at: When it was said, where the sender tells; ``None`` stands for this moment.
+        most_bytes: How large the fragment may become; what would make it larger is dropped.
     """
 
     identity_id: UUID
     dataset_id: UUID
     attributes: Mapping[str, Any]
     replaces: str | None = None
+    at: datetime | None = None
+    most_bytes: int | None = None
 
 
-def store(session: Session, scope: Scope, sayings: Sequence[Saying], *, now: datetime) -> None:
-    """Write a new version of every fragment that a record touches; fields not named stay.
+def store(
+    session: Session, scope: Scope, sayings: Sequence[Saying], *, now: datetime
+) -> tuple[Saying, ...]:
+    """Write a new version of every fragment that a record changes; fields not named stay.
 
-    The caller holds the locks of the identities' profiles and commits.
+    Of each field the latest saying counts, whatever the order of arrival. Returned are the sayings
+    that were dropped because their fragment would be too large. The caller holds the locks of the
+    identities' profiles and commits.
     """
     if not sayings:
-        return
+        return ()
     slots = sorted({(each.identity_id, each.dataset_id) for each in sayings})
     open_versions: dict[tuple[UUID, UUID], tuple[dict[str, Any], dict[str, int]]] = {
         (row.identity_id, row.dataset_id): (row.attributes, row.stamps)
         for row in _OPEN.run(session, {"sandbox_id": scope.sandbox_id}, r=slots)
     }
-    at = to_epoch_us(now)
+    changed: set[tuple[UUID, UUID]] = set()
+    dropped = []
     for each in sayings:
         slot = (each.identity_id, each.dataset_id)
-        attributes, stamps = open_versions.get(slot, ({}, {}))
-        attributes = {key: value for key, value in attributes.items() if key != each.replaces}
-        open_versions[slot] = said(attributes, stamps, each.attributes, at)
-    params = {"sandbox_id": scope.sandbox_id, "now": now}
-    _CLOSE.run(session, params, r=slots)
-    _ADD.run(session, params, r=[(*slot, *open_versions[slot]) for slot in slots])
+        before = open_versions.get(slot, ({}, {}))
+        after = said(*before, each.attributes, to_epoch_us(each.at or now), each.replaces)
+        if each.most_bytes is not None and max(each.most_bytes, size(before[0])) < size(after[0]):
+            dropped.append(each)
+        else:
+            open_versions[slot] = after
+            changed.add(slot)
+    written = sorted(changed)
+    if written:
+        params = {"sandbox_id": scope.sandbox_id, "now": now}
+        _CLOSE.run(session, params, r=written)
+        _ADD.run(session, params, r=[(*slot, *open_versions[slot]) for slot in written])
+    return tuple(dropped)

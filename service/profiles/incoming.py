@@ -6,11 +6,14 @@ into the store: ``flows.ingest``.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from service.identity.identity_map import ClaimedIdentity, RefusedIdentity
 from service.sandboxes.scope import Scope
+
+INLET = "inlet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class IncomingConsent:
         preferences: XDM "Consents and Preferences", as kept at ``consents`` of the profile.
         replaces: Whether earlier preferences are forgotten or merged with these.
         at: When it was said.
-        refused: Logins that were not proved.
+        refused: Identities that cannot be one, and people of whom nothing proves that they speak.
     """
 
     identities: tuple[ClaimedIdentity, ...]
@@ -123,18 +126,47 @@ class IncomingRequest:
     consents: tuple[IncomingConsent, ...] = ()
 
 
+class Part(StrEnum):
+    """What of a request can be refused while the rest of it is kept."""
+
+    TOKEN = "token"  # noqa: S105 - a kind of thing
+    IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that does not count, for the answer's warnings.
+
+    Attributes:
+        subject: The platform of a token as it was sent, the namespace of an identity.
+        reason: A constant code, the same as in the audit.
+        event: Which event of the request it stands in; ``None`` for a consent.
+    """
+
+    part: Part
+    subject: str
+    reason: str
+    event: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What one request left in the store.
 
     Attributes:
         stored: Events that are new; duplicates are not counted and had no effect.
-        refused_tokens: Reason codes of tokens that were not taken, for the answer's warnings.
+        refusals: What of the request does not count.
         without_consent: Which events of the request, by index, were not kept for lack of consent.
+        nameless_events: Which events of an inlet, by index, were not kept: they name nobody.
+        nameless_records: Which records, by index, were not kept: they name nobody.
+        nameless_consents: Which consents, by index, were not kept: they are nobody's.
     """
 
     stored: int = 0
     duplicates: int = 0
     records: int = 0
-    refused_tokens: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     without_consent: tuple[int, ...] = ()
+    nameless_events: tuple[int, ...] = ()
+    nameless_records: tuple[int, ...] = ()
+    nameless_consents: tuple[int, ...] = ()

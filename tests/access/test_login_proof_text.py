@@ -185,7 +185,7 @@ def test_a_proof_does_not_count_before_its_own_beginning() -> None:
 
 @pytest.mark.parametrize(
     ("life_s", "expected"),
-    [(MAX_LIFE_S, None), (MAX_LIFE_S + 1, Flaw.MALFORMED), (0, Flaw.MALFORMED)],
+    [(MAX_LIFE_S, None), (MAX_LIFE_S + 1, Flaw.TOO_LONG), (0, Flaw.MALFORMED)],
 )
 def test_a_proof_lives_for_ten_minutes_at_most(life_s: int, expected: Flaw | None) -> None:
     assert flaw(claims(exp=START.timestamp() + life_s)) is expected

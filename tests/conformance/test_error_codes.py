@@ -17,7 +17,14 @@ from service.web.edge import errors
 from tests.support.clocks import START
 from tests.support.edge_documents import mobile, web
 from tests.support.edge_world import PAGE, World, consent_body
-from tests.support.wire import MOBILE_ID, WEB_ID, Reply, datastream, edge_query
+from tests.support.wire import (
+    MOBILE_ID,
+    WEB_ID,
+    WRONG_PLATFORM,
+    Reply,
+    datastream,
+    edge_query,
+)
 
 PAGE_OF_CODES = Path(errors.__file__).parents[2] / "decisions" / "0017-error-codes.md"
 # Source: Edge Network API, "Troubleshooting and error codes"
@@ -100,7 +107,7 @@ BROUGHT_ABOUT = {
     "0112-413": Caller(b" " * 70_000),
     "0113-400": Caller({"meta": {"configOverrides": OVERRIDES}, "events": [{"xdm": {}}]}),
     "0201-503": Caller(outcome=StoreUnavailableError("away")),
-    "0204-200": Caller(outcome=Kept(stored=1, refused_tokens=("wrongPlatform",))),
+    "0204-200": Caller(outcome=Kept(stored=1, refusals=(WRONG_PLATFORM,))),
     "0301-200": Caller(outcome=Kept(without_consent=(0,))),
     "0303-200": page(web(query={"identity": {"fetch": ["ECID", "AAID"]}})),
     "0305-400": consent(query={}, identityMap={"ECID": [{"id": "0"}]}),

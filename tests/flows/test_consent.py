@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from service.db.session import SessionFactory, unit_of_work
 from service.flows.ingest import ingest
+from service.identity.identity_map import AuthenticatedState
 from service.identity.models import Identity
 from service.profiles import lookups
 from service.profiles.incoming import IncomingRequest, Kept
@@ -144,3 +145,27 @@ def test_an_update_merges_and_a_replacement_forgets(store: SessionFactory) -> No
     assert attributes_of(store, "ECID", DEVICE.value) == {
         "consents": {"personalize": {"content": {"val": "y"}}}
     }
+
+
+def test_a_consent_of_the_device_alone_does_not_end_a_login(store: SessionFactory) -> None:
+    keep(store, request(event(DEVICE, person("C-1"), tokens=(token(DEVICE, "T"),))))
+
+    keep(store, request(consents=(consent(DEVICE, at=5, marketing={"push": {"val": "y"}}),)))
+
+    with store.opened() as session:
+        phone = session.get_one(Identity, (1, DEVICE.key))
+        (owner,) = session.scalars(select(PushToken.owner_id).where(PushToken.sandbox_id == 1))
+    assert (phone.login_id, owner) == (person("C-1").key, person("C-1").key)
+    assert attributes_of(store, "CRMID", "C-1") == {
+        "consents": {"marketing": {"push": {"val": "y"}}}
+    }
+
+
+def test_a_consent_that_says_so_ends_a_login(store: SessionFactory) -> None:
+    keep(store, request(event(DEVICE, person("C-1"), tokens=(token(DEVICE, "T"),))))
+    gone = person("C-1", AuthenticatedState.LOGGED_OUT)
+
+    keep(store, request(consents=(consent(DEVICE, gone, at=5, collect="in"),)))
+
+    with store.opened() as session:
+        assert session.get_one(Identity, (1, DEVICE.key)).login_id is None

@@ -17,10 +17,14 @@ from service.audit.models import AuditEntry
 from service.db.session import SessionFactory, unit_of_work
 from service.flows.ingest import ingest
 from service.flows.open_sandbox import open_sandbox
-from service.identity.identity_map import AuthenticatedState, ClaimedIdentity
+from service.identity.identity_map import (
+    AuthenticatedState,
+    ClaimedIdentity,
+    RefusedIdentity,
+)
 from service.identity.models import Identity, IdentityLink
 from service.profiles import lookups, push_tokens
-from service.profiles.incoming import IncomingRequest, Kept
+from service.profiles.incoming import IncomingRequest, Kept, Part, Refusal
 from service.profiles.models import ExperienceEvent, Profile, PushToken, PushTokenOwner
 from service.profiles.push_tokens import DeadToken, token_key
 from service.sandboxes.scope import Scope
@@ -161,7 +165,7 @@ def test_whoever_claims_to_be_somebody_is_not_sent_their_messages(store: Session
 def test_a_token_that_names_a_person_for_a_device_is_refused(store: SessionFactory) -> None:
     (kept,) = keep(store, request(event(ecid(1), tokens=(token(person("ada"), "T"),))))
 
-    assert kept.refused_tokens == ("tokenNotOnDevice",)
+    assert kept.refusals == (Refusal(Part.TOKEN, "fcm", "tokenNotOnDevice", 0),)
 
 
 def test_a_token_is_in_no_repr() -> None:
@@ -183,8 +187,57 @@ def test_a_token_of_the_wrong_platform_is_refused_and_audited(
     with store.opened() as session:
         audited = session.scalars(select(AuditEntry).where(AuditEntry.sandbox_id == 1)).one()
         assert not everything(session)["tokens"]
-    assert kept.refused_tokens == ("tokenPlatformNotOnDatastream",)
+    assert kept.refusals == (Refusal(Part.TOKEN, wrong, "tokenPlatformNotOnDatastream", 0),)
     assert (kept.stored, audited.subject) == (1, "…123456")
+
+
+def test_what_cannot_be_an_identity_is_told_and_audited_without_its_value(
+    store: SessionFactory,
+) -> None:
+    refused = (
+        RefusedIdentity("ECID", "4186-ada@shop.test", "ecidNot38Digits"),
+        RefusedIdentity("CRMID", "undefined", "junkIdentity"),
+    )
+    posted = request(event(ecid(1), person("x", namespace="Loyalty"), refused=refused))
+
+    (kept,) = keep(store, posted)
+    (again,) = keep(store, posted)
+
+    with store.opened() as session:
+        audited = session.scalars(
+            select(AuditEntry).where(AuditEntry.sandbox_id == 1).order_by(AuditEntry.id)
+        ).all()
+    seen = {"requestId": posted.request_id, "ecid": ecid(1).value}
+    assert kept.refusals == again.refusals
+    assert [(each.subject, each.reason, each.event) for each in kept.refusals] == [
+        ("ECID", "ecidNot38Digits", 0),
+        ("CRMID", "junkIdentity", 0),
+        ("Loyalty", "unknownNamespace", 0),
+    ]
+    assert [each.facts for each in audited] == [
+        {"namespace": "ECID", **seen, "characters": 18, "digits": 4},
+        {"namespace": "CRMID", **seen, "value": "undefined"},
+        {"namespace": "Loyalty", **seen},
+    ]
+
+
+def test_what_an_inlet_says_of_nobody_is_not_kept_and_told(store: SessionFactory) -> None:
+    stranger = person("x", namespace="Loyalty")
+
+    (kept,) = keep(
+        store,
+        request(
+            event(person("ada")),
+            event(stranger),
+            records=(record(stranger, name="x"), record(person("ada"), name="Ada")),
+            source_=INLET,
+        ),
+    )
+
+    assert (kept.stored, kept.duplicates, kept.records) == (1, 0, 1)
+    assert (kept.nameless_events, kept.nameless_records) == ((1,), (0,))
+    with store.opened() as session:
+        assert len(everything(session)["events"]) == 1
 
 
 def test_a_vendor_verdict_spares_a_token_announced_after_the_call(store: SessionFactory) -> None:

@@ -123,7 +123,7 @@ def test_each_algorithm_is_checked_with_its_own_key(
         ({"jwt": "x"}, "loginProofMalformed"),
         ([], "loginProofMissing"),
         ([None], "loginProofMalformed"),
-        (proof("ada", DEVICE.value, life_s=601), "loginProofMalformed"),
+        (proof("ada", DEVICE.value, life_s=601), "loginProofTooLong"),
         (proof("ada", None), "loginProofMalformed"),
         (proof("ada", DEVICE.value, key="x" * 32), "loginProofBadSignature"),
         (proof("ada", DEVICE.value, key=RSA, algorithm="RS256"), "loginProofBadSignature"),

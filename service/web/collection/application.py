@@ -202,6 +202,10 @@ _HEADERS: dict[int, answers.Headers] = {
 def _content(environ: WSGIEnvironment) -> bytes:
     if environ.get("CONTENT_TYPE", "").lower().startswith(_SMILE):
         raise inlet_error(415, "Unsupported media type", "Send JSON as application/json.")
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "")
+    if encoding not in {"", "identity"}:
+        message = f"Content-Encoding {encoding[:32]} is not read: send plain JSON."
+        raise inlet_error(415, "Unsupported media type", message)
     try:
         content = body.read(environ, MAX_BODY_BYTES)
     except BodyError as error:

@@ -12,6 +12,8 @@ _ENVELOPE = (
     b'"xdmEntity":%s}}'
 )
 _OF_MESSAGES = frozenset({"header", "body"})
+# Both kinds of records may have an _id; only events have these.
+_OF_EVENTS = frozenset({"eventType", "commerce", "productListItems", "web", "application"})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OBJECTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -58,5 +60,19 @@ def _read(number: int, text: bytes) -> FileLine:
         return FileLine(number, None, f"is not JSON: {error}")
     except RecursionError:
         return FileLine(number, None, "is nested too deeply")
-    is_message = not _OF_MESSAGES.isdisjoint(document)
-    return FileLine(number, text if is_message else _ENVELOPE % text)
+    if not _OF_MESSAGES.isdisjoint(document):
+        return FileLine(number, text)
+    problem = _unlike_event(document)
+    return FileLine(number, None, problem) if problem else FileLine(number, _ENVELOPE % text)
+
+
+def _unlike_event(document: dict[str, msgspec.Raw]) -> str:
+    """Return what an event lacks to be told from a profile; empty for what is either of them."""
+    lacking = [name for name in ("_id", "timestamp") if name not in document]
+    telling = sorted(_OF_EVENTS & document.keys())
+    if not lacking or not ("eventType" in telling or (telling and "_id" in document)):
+        return ""
+    return (
+        f"has {telling[0]}, as an event, and no {' and no '.join(lacking)}: give an event an _id "
+        'and a timestamp such as "2026-07-01T10:00:00Z", and a profile none of an event\'s fields'
+    )

@@ -12,7 +12,13 @@ from typing import Protocol
 from service.core.errors import RefusedDataError, StoreUnavailableError
 from service.flows.sources import InletSource
 from service.profiles.incoming import IncomingEvent, IncomingRecord, IncomingRequest, Kept
-from service.web.collection.messages import Arrival, Fact, MessageError, read_message
+from service.web.collection.messages import (
+    Arrival,
+    Fact,
+    MessageError,
+    names_nobody,
+    read_message,
+)
 
 PIECE = 64
 KEPT = 200
@@ -85,7 +91,7 @@ def _keep_piece(
     committer: Commits, delivery: Delivery, piece: Sequence[_Readable]
 ) -> Iterator[tuple[int, Outcome]]:
     try:
-        committer.submit(_request(delivery, piece))
+        kept = committer.submit(_request(delivery, piece))
     except RefusedDataError as error:
         if len(piece) == 1:
             yield piece[0].index, Outcome(REFUSED_BY_STORE, error.detail)
@@ -94,6 +100,20 @@ def _keep_piece(
             yield from _keep_piece(committer, delivery, (each,))
     else:
         yield from ((each.index, Outcome(KEPT)) for each in piece)
+        yield from _nameless(piece, kept)
+
+
+def _nameless(piece: Sequence[_Readable], kept: Kept) -> Iterator[tuple[int, Outcome]]:
+    """Yield what the store left out because the sandbox has none of its namespaces."""
+    events = [each for each in piece if isinstance(each.fact, IncomingEvent)]
+    records = [each for each in piece if isinstance(each.fact, IncomingRecord)]
+    left_out = [events[at] for at in kept.nameless_events]
+    left_out += [records[at] for at in kept.nameless_records]
+    for each in left_out:
+        refused = [f"{one.namespace}: {one.reason}" for one in each.fact.refused]
+        unknown = [f"{one.namespace}: unknownNamespace" for one in each.fact.identities]
+        error = names_nobody([*refused, *unknown])
+        yield each.index, Outcome(REFUSED, error.reason, error)
 
 
 def _request(delivery: Delivery, piece: Sequence[_Readable]) -> IncomingRequest:

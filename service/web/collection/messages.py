@@ -7,6 +7,7 @@ Source: Experience Platform, Streaming Ingestion API; "Streaming ingestion valid
 guardrails for Real-Time Customer Profile (10 KB per event, 100 KB per record).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,8 +19,9 @@ from service.core.ids import minted_event_id
 from service.core.json import JsonObject
 from service.flows.sources import InletSource
 from service.profiles.incoming import IncomingEvent, IncomingRecord
-from service.web.body import BodyError, check_text, decode
+from service.web.body import BodyError, check_text, decode, wrong_field
 from service.web.xdm import claims_of, event_id_of, event_type_of, moment_of
+from service.web.xdm_consents import check_consents
 
 MAX_EVENT_BYTES = 10 * 1024
 MAX_RECORD_BYTES = 100 * 1024
@@ -111,7 +113,7 @@ def read_message(raw: bytes, source: InletSource, arrival: Arrival) -> Fact:
     try:
         message = decode(raw, _MESSAGES)
     except BodyError as error:
-        raise MessageError(UNKNOWN_FORMAT) from error
+        raise MessageError(UNKNOWN_FORMAT, (_violation(error),)) from error
     _check_envelope(message, source)
     try:
         check_text(raw)
@@ -120,12 +122,19 @@ def read_message(raw: bytes, source: InletSource, arrival: Arrival) -> Fact:
         raise MessageError(INVALID, (_violation(error),)) from error
 
 
+def names_nobody(why: Iterable[str] = ()) -> MessageError:
+    """Return the error for a message of which no identity can be used, for these reasons."""
+    told = ", ".join(dict.fromkeys(why)) or 'expected {"NAMESPACE": [{"id": "…"}]}'
+    return MessageError(NO_IDENTITY, (_violation(wrong_field("$.identityMap", told)),))
+
+
 def _check_envelope(message: Message, source: InletSource) -> None:
     org_id = message.header.ims_org_id
     if org_id is not None and org_id != source.org_id:
         raise MessageError(WRONG_ORG)
     if message.header.schema_ref.id != message.body.xdm_meta.schema_ref.id:
-        raise MessageError(UNKNOWN_FORMAT)
+        other = wrong_field("$.body.xdmMeta.schemaRef.id", "is not that of header.schemaRef")
+        raise MessageError(UNKNOWN_FORMAT, (_violation(other),))
 
 
 def _fact(message: Message, source: InletSource, arrival: Arrival) -> Fact:
@@ -137,8 +146,9 @@ def _fact(message: Message, source: InletSource, arrival: Arrival) -> Fact:
     _check_size(len(raw), MAX_EVENT_BYTES if is_event else MAX_RECORD_BYTES)
     identities, refused = claims_of(entity, "$")
     if not identities:
-        raise MessageError(NO_IDENTITY)
+        raise names_nobody(f"{each.namespace}: {each.reason}" for each in refused)
     if not is_event:
+        check_consents(entity, "$")
         attributes = {key: value for key, value in entity.items() if key != "identityMap"}
         return IncomingRecord(identities, attributes, refused)
     minted = minted_event_id(source.id, arrival.request_id, arrival.index)

@@ -35,6 +35,7 @@ from service.web.edge.login_proofs import judged
 from service.web.edge.parsed import ParsedRequest
 from service.web.edge.protocol import parse
 from service.web.edge.rate_limit import RateLimit
+from service.web.edge.refusals import refusal_warning
 from service.web.edge.target import Action, EdgeTarget, is_edge_path, read_target
 
 _LOG = structlog.get_logger("service.web.edge")
@@ -46,6 +47,7 @@ _HEADERS: dict[int, Headers] = {
 _SMILE = "application/x-jackson-smile"
 _ECID_GIVEN = frozenset({ECID})
 _ALL_GIVEN = frozenset({ECID, CORE})
+_PLAIN = frozenset({"", "identity"})
 _MOST_WARNINGS = 20
 _MOST_LOGGED = 128
 
@@ -165,6 +167,8 @@ class EdgeApplication:
         kept = Kept()
         if incoming.events or incoming.consents:
             kept = self._keep(incoming)
+        if kept.nameless_consents:
+            raise errors.invalid_identity()
         warnings = _warnings(parsed, kept, source)
         if warnings:
             envelope["warnings"] = warnings
@@ -197,6 +201,9 @@ class EdgeApplication:
     def _body(self, environ: WSGIEnvironment) -> bytes:
         if environ.get("CONTENT_TYPE", "").startswith(_SMILE):
             raise errors.unsupported_type()
+        encoding = environ.get("HTTP_CONTENT_ENCODING", "")
+        if encoding not in _PLAIN:
+            raise errors.unsupported_encoding(encoding)
         try:
             return body.read(environ, self._max_body_bytes)
         except BodyError as error:
@@ -206,12 +213,12 @@ class EdgeApplication:
 def _warnings(parsed: ParsedRequest, kept: Kept, source: DatastreamSource) -> list[JsonObject]:
     given = _ALL_GIVEN if source.settings.third_party_ids else _ECID_GIVEN
     asked = [] if parsed.fetched <= given else sorted(parsed.fetched - given)[:_MOST_WARNINGS]
-    if not (asked or parsed.warnings or kept.refused_tokens or kept.without_consent):
+    if not (asked or parsed.warnings or kept.refusals or kept.without_consent):
         return []
     return [
         *parsed.warnings,
         *(errors.consent_missing(parsed.places[each]) for each in kept.without_consent),
-        *(errors.token_not_taken(each) for each in kept.refused_tokens),
+        *(refusal_warning(each, parsed, source) for each in kept.refusals),
         *(errors.identity_not_given(each) for each in asked),
     ]
 

@@ -11,6 +11,7 @@ from service.core.json import JsonObject
 from service.flows.sources import DatastreamSource
 from service.identity.identity_map import ECID, ClaimedIdentity, merged
 from service.profiles.incoming import IncomingConsent, IncomingRequest
+from service.profiles.leaves import leaves, size
 from service.web.edge import errors, overrides
 from service.web.edge.clients import client_kind
 from service.web.edge.consent_values import IN, OUT, Consent, read_consents, strictest
@@ -23,6 +24,8 @@ from service.web.edge.target import EdgeTarget
 from service.web.xdm import Claims, read_claims
 
 MAX_CONSENTS = 20
+MAX_PREFERENCES = 64
+MAX_PREFERENCE_BYTES = 8 * 1024
 _UPDATE = "update"
 _GENERAL = "general="
 
@@ -54,6 +57,7 @@ def parse_consent(
     if not named.identities:
         raise errors.invalid_identity() if claims[1] else errors.missing_value("$.identityMap")
     given = _given(consents, named.identities, replaces=_replaces(document, consents), now=now)
+    _check_size(given.preferences)
     return ParsedRequest(
         IncomingRequest(source, target.request_id, now, consents=(given,), body=body),
         framing,
@@ -97,6 +101,18 @@ def _given(
         replaces=replaces,
         at=min(max(moments), now) if moments else now,
     )
+
+
+def _check_size(preferences: JsonObject) -> None:
+    """Refuse preferences that nobody has: whatever a device says is kept in versions."""
+    problems = []
+    count = sum(1 for _ in leaves(preferences))
+    if count > MAX_PREFERENCES:
+        problems.append(f"The preferences hold {count} values; at most {MAX_PREFERENCES} are kept")
+    if size(preferences) > MAX_PREFERENCE_BYTES:
+        problems.append(f"The preferences take more than {MAX_PREFERENCE_BYTES} bytes")
+    if problems:
+        raise errors.unprocessable(problems)
 
 
 def _replaces(document: ConsentDocument, consents: list[Consent]) -> bool:

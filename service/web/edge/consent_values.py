@@ -15,15 +15,13 @@ from service.web.body import wrong_field
 from service.web.edge import errors, tcf
 from service.web.edge.documents import ConsentItem
 from service.web.xdm import moment_at
+from service.web.xdm_consents import CHOICES, choices_in
 
 IN, OUT, PENDING = "in", "out", "pending"
 _NOT_PROVIDED = "not_provided"
 _GENERAL = frozenset({IN, OUT, PENDING, _NOT_PROVIDED})
 _SPELLED = {IN: "y", OUT: "n", PENDING: "p"}
 _COLLECT = {"n": OUT, "dn": OUT, "p": PENDING, "u": PENDING}
-_CHOICES = frozenset({"y", "n", "p", "u", "dy", "dn", "li", "ct", "cp", "vi", "pi"})
-_SIMPLE = ("collect", "share", "adID")
-_MARKETING_TEXTS = frozenset({"preferred"})
 _STRICTNESS = {None: 0, IN: 1, PENDING: 2, OUT: 3}
 
 
@@ -106,25 +104,20 @@ def _adobe_1(value: Any, index: int, path: str, problems: list[str]) -> Consent:
 
 def _adobe_2(value: Any, index: int, path: str, problems: list[str]) -> Consent:
     preferences = _object(value, path)
-    choices = [_choice(preferences, name, path, required=name == "collect") for name in _SIMPLE]
-    personalize = preferences.get("personalize")
-    if personalize is not None:
-        inner = _object(personalize, f"{path}.personalize")
-        choices.append(_choice(inner, "content", f"{path}.personalize"))
-    marketing = preferences.get("marketing")
-    if marketing is not None:
-        inner = _object(marketing, f"{path}.marketing")
-        named = [name for name in inner if name not in _MARKETING_TEXTS]
-        choices += [_choice(inner, name, f"{path}.marketing") for name in named]
+    choices = dict(choices_in(preferences, path))
+    collect_path = f"{path}.collect"
+    if preferences.get("collect") is not None and f"{collect_path}.val" not in choices:
+        raise errors.missing_value(f"{collect_path}.val")
     problems += [
-        f"The value of {place} is no choice that Adobe 2.0 knows at index {index}"
-        for place, choice in filter(None, choices)
-        if choice.lower() not in _CHOICES
+        f"The value of {place} is no choice that Adobe 2.0 knows ({', '.join(CHOICES)}) "
+        f"at index {index}"
+        for place, choice in choices.items()
+        if choice not in CHOICES
     ]
     metadata = preferences.get("metadata")
     time = None if metadata is None else _object(metadata, f"{path}.metadata").get("time")
     at = None if time in {None, ""} else moment_at(time, f"{path}.metadata.time")
-    collect = choices[0][1].lower() if choices[0] else None
+    collect = choices.get(f"{collect_path}.val")
     state = None if collect is None else _COLLECT.get(collect, IN)
     return Consent(state, preferences, is_whole=True, at=at)
 
@@ -147,22 +140,6 @@ def _iab(item: ConsentItem, index: int, path: str, problems: list[str]) -> Conse
     if item.gdpr_contains_personal_data is not None:
         kept["containsPersonalData"] = item.gdpr_contains_personal_data
     return Consent(collect, {"collect": {"val": _SPELLED[collect]}, "consentStrings": [kept]})
-
-
-def _choice(
-    parent: JsonObject, name: str, path: str, *, required: bool = False
-) -> tuple[str, str] | None:
-    """Return where a choice stands and what it is; ``None`` where nothing is chosen."""
-    here = f"{path}.{name}"
-    found = parent.get(name)
-    if found is None:
-        return None
-    choice = _object(found, here).get("val")
-    if choice is None:
-        if required:
-            raise errors.missing_value(f"{here}.val")
-        return None
-    return f"{here}.val", _text(choice, f"{here}.val")
 
 
 def _object(value: Any, path: str) -> JsonObject:

@@ -148,9 +148,26 @@ def invalid_identity() -> EdgeError:
     )
 
 
+def unproved_consent() -> EdgeError:
+    """Return the error for a consent of people only, where people have to prove who they are."""
+    return EdgeError(
+        "0305-400",
+        400,
+        "Invalid identity provided",
+        "The datastream asks for proof of login, which a consent cannot carry: name the ECID of "
+        "the device that gives it.",
+    )
+
+
 def unsupported_type() -> EdgeError:
     """Return the error for a body in a format other than JSON."""
     return EdgeError("0111-415", 415, "Invalid request", "Send the body as JSON.")
+
+
+def unsupported_encoding(encoding: str) -> EdgeError:
+    """Return the error for a compressed body, which no SDK sends."""
+    detail = f"Content-Encoding {encoding[:32]} is not read: send the body as plain JSON."
+    return EdgeError("0111-415", 415, "Invalid request", detail)
 
 
 def no_token() -> EdgeError:
@@ -197,7 +214,10 @@ class RefusedOriginError(EdgeError):
     """A page whose origin the datastream does not list; the page may not read the answer."""
 
     def __init__(self, origin: str) -> None:
-        detail = f"The datastream does not accept requests from {origin}."
+        detail = (
+            f"The datastream does not accept requests from {origin}: list it in the datastream's "
+            "`origins`."
+        )
         super().__init__(None, 403, "Origin not allowed", detail)
 
 
@@ -208,8 +228,11 @@ class TooManyRequestsError(EdgeError):
         retry_after_s: Whole seconds until one more may be answered.
     """
 
-    def __init__(self, retry_after_s: int) -> None:
-        detail = "The datastream has reached its limit of requests. Please try again later."
+    def __init__(self, retry_after_s: int, per_second: float) -> None:
+        detail = (
+            f"The datastream has reached its limit, requestsPerSecond: {per_second:g}. Please try "
+            "again later."
+        )
         super().__init__(None, 429, "Too many requests", detail)
         self.retry_after_s = retry_after_s
 
@@ -221,7 +244,14 @@ def wrong_method() -> EdgeError:
 
 def not_served() -> EdgeError:
     """Return the error for a path of an app's own, which nobody here would read."""
-    return EdgeError(None, 404, "Not found", "This path is not served.")
+    return EdgeError(
+        None,
+        404,
+        "Not found",
+        "This path is not served. The paths of /ee are v1/interact, v1/collect, "
+        "v1/privacy/set-consent, v1/identity/acquire, v2/interact, v2/collect and "
+        "va/v1/{mediaEvent} for an event of the Media Edge API, such as va/v1/sessionStart.",
+    )
 
 
 def unavailable() -> EdgeError:
@@ -240,9 +270,19 @@ def consent_missing(event_index: int) -> JsonObject:
     return _warning("0301-200", title, event_index=event_index)
 
 
-def token_not_taken(reason: str) -> JsonObject:
-    """Return the warning that a push token was refused, and why."""
-    return _warning("0204-200", "A push token was not taken", reason)
+def token_not_taken(reason: str, event_index: int | None, taken: str = "") -> JsonObject:
+    """Return the warning that a push token was refused, why, and what would have been taken."""
+    title = "A push token was not taken"
+    return _warning("0204-200", f"{title}: {taken}" if taken else title, reason, event_index)
+
+
+def identity_not_counted(namespace: str, reason: str, event_index: int | None = None) -> JsonObject:
+    """Return the warning that an identity or a login does not count, and why.
+
+    ``reason`` is a code, the same as in the audit; an unproved login is kept as ambiguous.
+    """
+    title = f"An identity of the namespace {namespace[:64]} does not count"
+    return _warning("0204-200", title, reason, event_index)
 
 
 def dataset_not_listed(event_index: int) -> JsonObject:

@@ -85,4 +85,5 @@ def _may_hold(source: DatastreamSource, key: UUID) -> bool:
 
 def _unlisted(kind: str, wanted: str) -> str:
     place = f"{_PATH}.{_FAMILY}.datasets.{kind}.datasetId"
-    return f"{place}: the datastream does not list the dataset '{wanted[:64]}'"
+    listed = "`eventDatasetIds`" if kind == "event" else "`profileDatasetId`"
+    return f"{place}: the dataset '{wanted[:64]}' is not in the datastream's {listed}"

@@ -79,7 +79,7 @@ class RateLimit:
         if refused:
             _LOG.warning("edge_rate_limited", datastream=str(source.id), refused=refused)
         if not is_admitted:
-            raise TooManyRequestsError(math.ceil(missing / per_s))
+            raise TooManyRequestsError(math.ceil(missing / per_s), limit)
 
 
 def _to_tell(bucket: _Bucket, now: float) -> int:

@@ -23,6 +23,14 @@ _ACTION = re.compile(
     r"|va/v1/(?P<media>[A-Za-z]+))",
     re.DOTALL,
 )
+# Source: Media Edge API, "Getting started", the events that have a path.
+MEDIA_EVENTS = (
+    *("sessionStart", "sessionComplete", "sessionEnd", "play", "ping", "pauseStart"),
+    *("bufferStart", "bitrateChange", "statesUpdate", "error"),
+    *("chapterStart", "chapterComplete", "chapterSkip"),
+    *("adBreakStart", "adBreakComplete", "adStart", "adComplete", "adSkip"),
+)
+_MEDIA_PATHS = frozenset(each.lower() for each in MEDIA_EVENTS)
 # an app may send to any path of its own under Adobe's base paths
 _ADOBES_BASE = re.compile(r"/ee(?:-pre-prd)?/.*", re.DOTALL)
 _PARAMETER = re.compile(r"(?:^|&)(configId|data[sS]treamId|requestId|silent)=([^&]*)")
@@ -75,6 +83,7 @@ def read_target(environ: WSGIEnvironment) -> EdgeTarget:
     """Return what the request line and the headers say. A request id of odd form is replaced."""
     found = _ACTION.fullmatch(environ.get("PATH_INFO", ""))
     v1, v2, media = found.groups() if found else (None, None, None)
+    media = media if media and media.lower() in _MEDIA_PATHS else None
     named = dict(_PARAMETER.findall(environ.get("QUERY_STRING", "")))
     datastream = (
         named.get("configId") or named.get("datastreamId") or named.get("dataStreamId") or ""

@@ -44,6 +44,7 @@ def test_the_named_sandbox_must_be_the_inlets(sandbox: str, status: int) -> None
         ({"path": "/collection/unknown"}, 404),
         ({"method": "GET"}, 405),
         ({"headers": {"Content-Type": "application/x-jackson-smile"}}, 415),
+        ({"headers": {"Content-Encoding": "gzip"}}, 415),
     ],
 )
 def test_what_is_not_served_has_its_status(options: dict[str, Any], status: int) -> None:

@@ -12,7 +12,7 @@ from service.core.errors import RefusedDataError, StoreUnavailableError
 from service.profiles.incoming import Kept
 from tests.support.edge_documents import ECID, mobile, web
 from tests.support.edge_world import World, consent_body, phone_body, plain_body
-from tests.support.wire import MOBILE_ID, WEB_ID, Reply, edge_query
+from tests.support.wire import MOBILE_ID, WEB_ID, WRONG_PLATFORM, Reply, edge_query
 
 ERRORS = "https://ns.adobe.com/aep/errors/EXEG-"
 V1 = ("interact", "collect", "privacy/set-consent", "identity/acquire")
@@ -114,7 +114,7 @@ def test_case_15_a_phones_success_is_200_or_204(action: str) -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_case_16_what_was_kept_in_part_is_a_200_with_warnings(kind: Kind) -> None:
-    world = World(outcomes=[Kept(refused_tokens=("wrongPlatform",), without_consent=(0,))])
+    world = World(outcomes=[Kept(refusals=(WRONG_PLATFORM,), without_consent=(0,))])
 
     reply = world.post(phone_body(kind, "TOKEN:1"))
 
@@ -185,7 +185,7 @@ def test_case_20_one_fragment_holds_the_whole_answer(kind: Kind) -> None:
 
 
 def any_successes() -> list[dict[str, Any]]:
-    refused = Kept(refused_tokens=("wrongPlatform",))
+    refused = Kept(refusals=(WRONG_PLATFORM,))
     replies = [
         World(outcomes=[refused]).browse(json.dumps(web()).encode()),
         World().browse(consent_body(), path="/ee/v1/privacy/set-consent"),

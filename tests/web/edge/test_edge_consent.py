@@ -248,3 +248,44 @@ def test_a_consent_carries_no_events() -> None:
 
     assert reply.json()["type"].endswith("EXEG-0102-400")
     assert world.committer.requests == []
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("N", "n"), ("DN", "dn"), ("P", "p"), ("y", "y")])
+def test_a_choice_in_capitals_is_kept_as_it_is_acted_on(sent: str, kept: str) -> None:
+    world = World()
+
+    choice = {"collect": {"val": sent}, "marketing": {"push": {"val": sent}}}
+    world.post(phone_consent(**choice), path=PATH)
+
+    said = given(world).preferences
+    assert said["collect"] == {"val": kept}
+    assert said["marketing"] == {"push": {"val": kept}}
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({f"u{each}": 1 for each in range(64)}, "The preferences hold 65 values"),
+        ({"note": "x" * 8200}, "The preferences take more than 8192 bytes"),
+        ({"k" * 4000: {"a": 1, "b": 2, "c": 3}}, "The preferences take more than 8192 bytes"),
+    ],
+)
+def test_preferences_that_nobody_has_are_refused_with_what_is_wrong(
+    more: dict[str, Any], problem: str
+) -> None:
+    world = World()
+
+    reply = world.browse(consent_body(adobe_2(marketing={"push": {"val": "n"}}, **more)), path=PATH)
+
+    assert (reply.status, reply.json()["type"][-8:]) == (422, "0104-422")
+    assert reply.json()["report"]["errors"][0].startswith(problem)
+    assert world.committer.requests == []
+
+
+def test_as_many_preferences_as_are_kept_are_taken() -> None:
+    world = World()
+
+    choice = {f"u{each}": "x" * 100 for each in range(63)}
+    reply = world.browse(consent_body(adobe_2(collect={"val": "y"}, **choice)), path=PATH)
+
+    assert reply.status == 200

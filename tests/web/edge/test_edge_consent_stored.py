@@ -97,3 +97,37 @@ def test_case_55_a_page_that_waited_sends_its_events_after_the_consent(
     assert stranger["warnings"][0]["type"].endswith("EXEG-0301-200")
     assert stranger["handle"] == []
     assert stored(store) == 1
+
+
+def test_a_withdrawal_of_somebody_who_cannot_be_known_is_refused_and_not_forgotten(
+    store: SessionFactory,
+) -> None:
+    body = consent_body(
+        {"standard": "Adobe", "version": "2.0", "value": {"collect": {"val": "n"}}},
+        query={},
+        meta={},
+        identityMap={"Loyalty": [{"id": "L-1"}]},
+    )
+
+    with served(store, datastream()) as application:
+        path = "/ee/v1/privacy/set-consent"
+        reply = call(application, path, body, query=edge_query(MOBILE_ID))
+
+    assert (reply.status, reply.json()["type"][-8:]) == (400, "0305-400")
+
+
+def test_events_of_one_id_without_consent_are_each_told_and_give_the_page_no_identity(
+    store: SessionFactory,
+) -> None:
+    xdm = {"_id": "same", "eventType": "a"}
+    events = [{"xdm": xdm}, {"xdm": xdm}]
+    waiting = datastream("web", default_consent="pending")
+
+    with served(store, waiting) as application:
+        body = json.dumps(web(events=events)).encode()
+        reply = call(application, "/ee/v1/interact", body, query=edge_query(WEB_ID))
+
+    warnings = reply.json()["warnings"]
+    assert [each["type"][-8:] for each in warnings] == ["0301-200", "0301-200"]
+    assert [each["report"]["eventIndex"] for each in warnings] == [0, 1]
+    assert reply.json()["handle"] == []

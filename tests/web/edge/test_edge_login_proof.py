@@ -65,6 +65,7 @@ class World:
         token: str | None = None,
         proofs: Any = None,
         event_id: str | None = None,
+        logged_out: tuple[str, str] | None = None,
     ) -> Reply:
         """Send one event of a phone a second after the last; each person is authenticated."""
         self.clock.advance(1)
@@ -81,18 +82,23 @@ class World:
             "eventType": "application.launch",
             "identityMap": self._identities(people),
         }
+        if logged_out is not None:
+            gone = {"id": logged_out[1], "authenticatedState": "loggedOut"}
+            xdm["identityMap"] = {logged_out[0]: [gone]}
         body = {
             "xdm": {"identityMap": {"ECID": [{"id": device}]}},
             "events": [{"xdm": xdm, "data": data}],
         }
         return self._post("/ee/v1/interact", body)
 
-    def consent(self, device: str, *people: tuple[str, str]) -> Reply:
-        """Send what a phone says of consent."""
+    def consent(self, device: str | None, *people: tuple[str, str]) -> Reply:
+        """Send that a phone wants no marketing pushes."""
         self.clock.advance(1)
         value = {"collect": {"val": "y"}, "marketing": {"push": {"val": "n"}}}
         said = [{"standard": "Adobe", "version": "2.0", "value": value}]
-        identities = {"ECID": [{"id": device}], **self._identities(people)}
+        identities = self._identities(people)
+        if device is not None:
+            identities["ECID"] = [{"id": device}]
         body = {"identityMap": identities, "consent": said}
         return self._post("/ee/v1/privacy/set-consent", body)
 
@@ -113,10 +119,21 @@ class World:
             found = lookups.read_recipients(session, Scope(1, "prod"), [person])
         return sorted(each.token for each in found[person].tokens) if person in found else []
 
+    def audited(self) -> list[Any]:
+        """Return the audit's entries of identities, oldest first."""
+        entries = self.admin.get("/audit/entries?action=identity.refuse").get_json()["items"]
+        return list(reversed(entries))
+
     def refusals(self) -> list[tuple[str, str]]:
         """Return what the audit says of identities, oldest first."""
-        entries = self.admin.get("/audit/entries?action=identity.refuse").get_json()["items"]
-        return [(each["subject"], each["reason"]) for each in reversed(entries)]
+        return [(each["subject"], each["reason"]) for each in self.audited()]
+
+    def marketing(self, namespace: str, value: str) -> Any:
+        """Return what somebody's profile says of marketing pushes."""
+        found = self.admin.get(f"/profiles/{namespace}/{value}")
+        assert found.status_code == 200, found.text
+        consents = found.get_json()["attributes"].get("consents", {})
+        return consents.get("marketing", {}).get("push", {}).get("val")
 
     def logged_in(self, device: str) -> UUID | None:
         """Return the person a device is logged in as."""
@@ -180,6 +197,80 @@ def test_a_stolen_number_brings_nobody_the_messages_of_its_owner(world: World) -
     ]
 
 
+def warnings_of(reply: Reply) -> list[tuple[str, int | None]]:
+    """Return the reasons of an answer's warnings and where each stands."""
+    found = reply.json().get("warnings", [])
+    return [
+        (each["report"]["cause"]["message"], each["report"].get("eventIndex")) for each in found
+    ]
+
+
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_a_strangers_consent_leaves_the_person_whom_it_names_alone(world: World, mode: str) -> None:
+    world.set_up({**SHARED, "mode": mode})
+    world.send(HERS, LOGIN, token="hers", proofs=world.proof("ada", HERS))
+
+    reply = world.consent(THEIRS, LOGIN)
+
+    assert world.marketing(*LOGIN) is None
+    assert world.marketing("ECID", THEIRS) == "n"
+    assert warnings_of(reply) == [("loginProofMissing", None)]
+    (entry,) = world.audited()
+    assert entry["facts"].keys() == {"namespace", "ecid", "requestId"}
+    assert entry["facts"]["ecid"] == THEIRS
+
+
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_whoever_has_proved_the_login_speaks_for_the_person(world: World, mode: str) -> None:
+    world.set_up({**SHARED, "mode": mode})
+    world.send(HERS, LOGIN, token="hers", proofs=world.proof("ada", HERS))
+
+    reply = world.consent(HERS, LOGIN)
+    world.send(HERS, logged_out=LOGIN)
+
+    assert warnings_of(reply) == []
+    assert world.refusals() == []
+    assert world.marketing(*LOGIN) == "n"
+    assert world.marketing("ECID", HERS) is None
+
+
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_a_consent_of_people_only_is_refused_where_they_have_to_prove_it(
+    world: World, mode: str
+) -> None:
+    world.set_up({**SHARED, "mode": mode})
+
+    reply = world.consent(None, LOGIN)
+
+    assert reply.status == 400
+    assert reply.json()["type"].endswith("EXEG-0305-400")
+    assert "ECID" in reply.json()["detail"]
+
+
+def test_a_refused_proof_is_told_where_it_stands_and_audited_with_its_request(
+    world: World,
+) -> None:
+    world.set_up(SHARED)
+
+    reply = world.send(THEIRS, LOGIN, proofs=world.proof("ada", HERS))
+
+    assert warnings_of(reply) == [("loginProofWrongDevice", 0)]
+    (entry,) = world.audited()
+    assert entry["facts"] == {
+        "namespace": "CRMID",
+        "ecid": THEIRS,
+        "requestId": reply.json()["requestId"],
+    }
+
+
+def test_a_proof_that_lives_too_long_is_told_so(world: World) -> None:
+    world.set_up(SHARED)
+
+    reply = world.send(HERS, LOGIN, proofs=world.proof("ada", HERS, life_s=601))
+
+    assert warnings_of(reply) == [("loginProofTooLong", 0)]
+
+
 def test_whoever_proves_the_login_gets_the_messages(world: World) -> None:
     world.set_up(SHARED)
     world.send(HERS, LOGIN, token="hers", proofs=world.proof("ada", HERS))
@@ -196,14 +287,14 @@ def test_events_after_the_proof_need_none(world: World) -> None:
     world.send(HERS, LOGIN, token="hers", proofs=world.proof("ada", HERS))
     world.clock.advance(timedelta(days=20).total_seconds())
 
-    for _ in range(3):
-        world.send(HERS, LOGIN)
+    replies = [world.send(HERS, LOGIN) for _ in range(3)]
     world.consent(HERS, LOGIN)
     world.send(HERS, LOGIN, token="newer")
 
     assert world.logged_in(HERS) == ADA
     assert world.tokens_of(ADA) == ["newer"]
     assert world.refusals() == []
+    assert [warnings_of(each) for each in replies] == [[]] * 3
 
 
 def test_an_email_proved_beside_the_number_stays_proved(world: World) -> None:
@@ -277,10 +368,11 @@ def test_an_event_that_is_sent_again_is_proved_by_the_first(world: World) -> Non
     world.send(HERS, LOGIN, token="hers", proofs=text, event_id=key)
     world.clock.advance(timedelta(hours=1).total_seconds())
 
-    world.send(HERS, LOGIN, token="hers", proofs=text, event_id=key)
+    again = world.send(HERS, LOGIN, token="hers", proofs=text, event_id=key)
 
     assert world.owner("hers") == ADA
     assert len(world.events()) == 1
+    assert warnings_of(again) == []
 
 
 def test_where_proofs_are_optional_a_wrong_one_does_not_count(world: World) -> None:

@@ -31,7 +31,15 @@ def test_any_base_path_and_hint_is_an_edge_path(path: str, action: str | None) -
     assert target.action == action
 
 
-@pytest.mark.parametrize("name", ["sessionStart", "ping", "adBreakStart"])
+@pytest.mark.parametrize("name", ["nonsense", "sessionStarted", "x" * 300])
+def test_what_is_no_event_of_the_media_api_is_not_served(name: str) -> None:
+    target = read_target({"PATH_INFO": f"/ee/va/v1/{name}"})
+
+    assert is_edge_path(f"/ee/va/v1/{name}")
+    assert (target.action, target.media_event) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["sessionStart", "sessionstart", "ping", "adBreakStart"])
 def test_a_media_path_names_its_event(name: str) -> None:
     assert read_target({"PATH_INFO": f"/ee/va/v1/{name}"}).media_event == name
 

@@ -12,6 +12,7 @@ from tests.support.edge_documents import web
 from tests.support.edge_world import World, phone_body
 from tests.support.wire import (
     MOBILE_ID,
+    WRONG_PLATFORM,
     datastream,
     edge_query,
 )
@@ -84,7 +85,7 @@ def test_data_that_the_store_refuses_is_a_422_that_is_not_sent_again() -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_refused_token_is_a_warning_that_every_phone_can_decode(kind: Kind) -> None:
-    world = World(outcomes=[Kept(stored=1, refused_tokens=("wrongPlatform",))])
+    world = World(outcomes=[Kept(stored=1, refusals=(WRONG_PLATFORM,))])
 
     reply = world.post(phone_body(kind, "TOKEN:1"))
 
@@ -92,7 +93,11 @@ def test_a_refused_token_is_a_warning_that_every_phone_can_decode(kind: Kind) ->
     assert reply.status == 200
     (warning,) = envelope["warnings"]
     assert warning["type"].endswith("EXEG-0204-200")
-    assert warning["report"]["cause"]["message"] == "wrongPlatform"
+    assert warning["title"].endswith(": a mobile datastream takes apns, apnsSandbox, fcm")
+    assert warning["report"] == {
+        "eventIndex": 0,
+        "cause": {"message": "tokenPlatformNotOnDatastream", "code": 200},
+    }
 
 
 def test_without_consent_no_identity_is_given_and_the_answer_says_why() -> None:
