@@ -124,9 +124,9 @@ class LiveActivityToken(Base):
     """Where a device's live activities are started or updated. Newest announcement wins.
 
     ``kind`` is ``start`` (``name`` is the attribute type) or ``update`` (``name`` is the live
-    activity's id). It belongs to whoever is logged in on ``device_id``. ``token_id`` is derived
-    from app, kind, name and token; both are empty once another device announced the same. Written
-    by ``profiles.live_activities`` only.
+    activity's id). It belongs to whoever is logged in on ``device_id``, as long as
+    ``LiveActivityOwner`` says that the token is still this device's. ``token_id`` is derived from
+    app, kind, name and token. Written by ``profiles.live_activities`` only.
     """
 
     __tablename__ = "live_activity_token"
@@ -144,6 +144,23 @@ class LiveActivityToken(Base):
     announced_event: Mapped[str] = mapped_column(String(256))
     registered_at: Mapped[At]
     denylisted_at: Mapped[datetime | None] = mapped_column(Moment())
+
+
+class LiveActivityOwner(Base):
+    """Which device announced a live activity token last: it has it, and no other device.
+
+    Written by ``profiles.live_activities`` only.
+    """
+
+    __tablename__ = "live_activity_owner"
+
+    sandbox_id: Mapped[SandboxKey]
+    token_id: Mapped[Key]
+    device_id: Mapped[KeyRef]
+    kind: Mapped[str] = mapped_column(String(8))
+    announced_at: Mapped[At]
+    announced_event: Mapped[str] = mapped_column(String(256))
+    registered_at: Mapped[At]
 
 
 class ExperienceEvent(Base):

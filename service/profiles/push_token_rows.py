@@ -58,6 +58,21 @@ FILL_SLOTS = SetStatement(
     },
     params={"sandbox_id": INTEGER},
 )
+LOCK = SetStatement(
+    """
+    SELECT t.id FROM push_token AS t
+    WHERE t.sandbox_id = :sandbox_id AND t.id IN (
+        SELECT a.id FROM {a}
+        UNION
+        SELECT h.id FROM push_token AS h JOIN {r} ON h.device_id = r.device_id
+        WHERE h.sandbox_id = :sandbox_id
+    )
+    ORDER BY t.id {lock_t}
+    """,
+    rows={"a": {"id": KEY}, "r": {"device_id": KEY}},
+    params={"sandbox_id": INTEGER},
+    result={"id": KEY},
+)
 OF_DEVICES = SetStatement(
     """
     SELECT t.id, t.device_id, t.logout_policy, t.owner_id, i.login_id, i.had_login,
@@ -112,7 +127,9 @@ DENYLIST = SetStatement(
     UPDATE push_token SET denylisted_at = :now, denylist_reason = r.reason
     FROM {r} WHERE push_token.sandbox_id = :sandbox_id AND push_token.id = r.id
         AND push_token.denylisted_at IS NULL AND push_token.registered_at < r.called_at
+    RETURNING push_token.id
     """,
     rows={"r": {"id": KEY, "reason": TEXT, "called_at": MOMENT}},
     params={"sandbox_id": INTEGER, "now": MOMENT},
+    result={"id": KEY},
 )

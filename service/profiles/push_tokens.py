@@ -6,7 +6,7 @@ Source: service/decisions/0003-token-ownership.md; Mobile SDK Messaging, push id
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,15 +65,19 @@ def token_key(app_id: str, platform: str, token: str) -> UUID:
     return derived_key(app_id, platform, token.upper() if platform in APNS_PLATFORMS else token)
 
 
+def platforms_of(source: Source) -> frozenset[str]:
+    """Return the platforms whose tokens a datastream takes."""
+    return WEB_PLATFORMS if source.platform == "web" else MOBILE_PLATFORMS
+
+
 def refusal(source: Source, announced: AnnouncedToken) -> str | None:
     """Return why a datastream may not take a token, ``None`` when it may.
 
     Source: mobile platforms belong on a mobile datastream, ``web`` on a web one, nowhere else.
     """
-    taken = WEB_PLATFORMS if source.platform == "web" else MOBILE_PLATFORMS
     if announced.device.namespace != ECID:
         return "tokenNotOnDevice"
-    if announced.platform not in taken:
+    if announced.platform not in platforms_of(source):
         return "tokenPlatformNotOnDatastream"
     if source.app_ids and announced.app_id not in source.app_ids:
         return "appNotOnDatastream"
@@ -97,20 +101,23 @@ def register(
     """Store announced tokens and give every token of the touched devices its owner.
 
     Touched are the announcing devices and those whose login changed. Runs after the graph of the
-    same batch and locks tokens in key order. The caller commits.
+    same batch. What is announced and what the touched devices hold is locked first, in key order,
+    so that phones which take over each other's tokens wait in no circle. The caller commits.
     """
     by_order = sorted(announcements, key=lambda each: each.order)
     tokens = {each.key: each for each in by_order}
     if tokens:
         _fill_slots(session, scope, by_order)
     first = {each.key for each in _first_ones(tokens, by_order, placement)}
+    announcing = {each.token.device.key for each in announcements}
+    if len(first) < len(tokens):
+        _lock(session, scope, tokens, {*placement.logins, *announcing})
     added = _add(session, scope, [tokens[key] for key in sorted(first)], placement, now)
     rest = [tokens[key] for key in sorted(tokens.keys() - added)]
     if rest:
         params = {"sandbox_id": scope.sandbox_id, "now": now}
         rows.ANNOUNCE.run(session, params, r=[_announced_row(each) for each in rest])
     done = {tokens[key].token.device.key for key in added}
-    announcing = (each.token.device.key for each in announcements)
     touched = sorted_keys({*placement.logins, *announcing} - done)
     if touched:
         _settle_owners(session, scope, touched, now)
@@ -122,17 +129,33 @@ def denylist(
     dead: Sequence[DeadToken],
     *,
     now: datetime,
-) -> None:
-    """Mark tokens that a vendor declared gone, unless they were announced again since the call."""
-    if dead:
-        sent = sorted((each.token_id, each.reason, each.called_at) for each in dead)
-        rows.DENYLIST.run(session, {"sandbox_id": scope.sandbox_id, "now": now}, r=sent)
+) -> frozenset[UUID]:
+    """Mark tokens that a vendor declared gone, unless they were announced again since the call.
+
+    Return those that are marked now.
+    """
+    if not dead:
+        return frozenset()
+    sent = sorted((each.token_id, each.reason, each.called_at) for each in dead)
+    params = {"sandbox_id": scope.sandbox_id, "now": now}
+    return frozenset(row.id for row in rows.DENYLIST.run(session, params, r=sent))
 
 
 def _fill_slots(session: Session, scope: Scope, by_order: Sequence[Announcement]) -> None:
     slots = {each.slot: each.order for each in by_order}
     filled = [(*slot, slots[slot].at, slots[slot].event_id) for slot in sorted(slots)]
     rows.FILL_SLOTS.run(session, {"sandbox_id": scope.sandbox_id}, r=filled)
+
+
+def _lock(
+    session: Session, scope: Scope, announced: Iterable[UUID], devices: Iterable[UUID]
+) -> None:
+    rows.LOCK.run(
+        session,
+        {"sandbox_id": scope.sandbox_id},
+        a=[(key,) for key in sorted_keys(announced)],
+        r=[(key,) for key in sorted_keys(devices)],
+    )
 
 
 def _first_ones(

@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,13 +17,15 @@ from service.flows.ingest import ingest
 from service.flows.open_sandbox import open_sandbox
 from service.identity.identity_map import AuthenticatedState, ClaimedIdentity
 from service.identity.linking import Order
-from service.profiles import live_activities
+from service.identity.models import Identity
+from service.profiles import live_activities, live_activity_targets
 from service.profiles.incoming import AnnouncedLiveActivity, IncomingEvent
 from service.profiles.live_activities import Kind
-from service.profiles.models import LiveActivityToken
+from service.profiles.models import LiveActivityOwner, LiveActivityToken
 from service.sandboxes.scope import Scope
 from tests.support.builders import PROD, ecid, event, person, request, source
 from tests.support.clocks import START
+from tests.support.database import until_somebody_waits
 
 NOW = START + timedelta(days=1)
 FOOD = "FoodDeliveryAttributes"
@@ -43,9 +47,9 @@ def update(number: int, activity: str, text: str, at: float = 0) -> Said:
     return announced, Order(START + timedelta(seconds=at), f"{number}:{at}")
 
 
-def say(store: SessionFactory, *said: Said, scope: Scope = PROD) -> None:
+def say(store: SessionFactory, *said: Said, scope: Scope = PROD, now: datetime = NOW) -> None:
     with unit_of_work(store) as session:
-        live_activities.register(session, scope, said, now=NOW)
+        live_activities.register(session, scope, said, now=now)
 
 
 def keep(store: SessionFactory, *events: IncomingEvent) -> None:
@@ -53,12 +57,25 @@ def keep(store: SessionFactory, *events: IncomingEvent) -> None:
         ingest(session, [request(each) for each in events], now=NOW)
 
 
-def held(store: SessionFactory, scope: Scope = PROD) -> set[tuple[Any, str, str]]:
-    """Return device, name and token of every place that holds one."""
-    query = select(LiveActivityToken).where(LiveActivityToken.sandbox_id == scope.sandbox_id)
+def held(store: SessionFactory, scope: Scope = PROD) -> set[tuple[Any, str, str | None]]:
+    """Return device, name and token of every token, on the device that has it."""
+    query = select(LiveActivityToken).join(
+        LiveActivityOwner,
+        (LiveActivityOwner.sandbox_id == scope.sandbox_id)
+        & (LiveActivityOwner.token_id == LiveActivityToken.token_id)
+        & (LiveActivityOwner.device_id == LiveActivityToken.device_id),
+    )
     with store.opened() as session:
-        rows = session.scalars(query).all()
-    return {(each.device_id, each.name, each.token) for each in rows if each.token is not None}
+        rows = session.scalars(query.where(LiveActivityToken.sandbox_id == scope.sandbox_id)).all()
+    return {(each.device_id, each.name, each.token) for each in rows}
+
+
+def rows(store: SessionFactory) -> tuple[int, int]:
+    """Return how many places of devices there are, and how many tokens have a device."""
+    places = select(LiveActivityToken.device_id).where(LiveActivityToken.sandbox_id == 1)
+    owners = select(LiveActivityOwner.token_id).where(LiveActivityOwner.sandbox_id == 1)
+    with store.opened() as session:
+        return len(session.scalars(places).all()), len(session.scalars(owners).all())
 
 
 def reached(
@@ -66,8 +83,9 @@ def reached(
 ) -> list[str]:
     """Return the tokens by which a person's activities of this name are reached."""
     with store.opened() as session:
-        found = live_activities.of_people(session, PROD, [identity.key], kind, name)
-    return [each.token for each in found.get(identity.key, ())]
+        found = live_activity_targets.of_named(session, PROD, kind, [(identity.key, name)])
+    tokens = found.get((identity.key, name), ())
+    return [each.token for each in tokens if each.denylisted_at is None]
 
 
 def test_the_newest_token_of_a_device_and_name_wins_whatever_arrives_last(
@@ -157,6 +175,7 @@ def test_a_token_is_on_one_device_at_most_and_the_last_word_always_holds(
     chance.shuffle(shuffled)
     with unit_of_work(store) as session:
         session.execute(delete(LiveActivityToken).where(LiveActivityToken.sandbox_id == 1))
+        session.execute(delete(LiveActivityOwner).where(LiveActivityOwner.sandbox_id == 1))
 
     for number, name, text, at in shuffled:
         say(store, start(number, text, at=at, name=name))
@@ -226,31 +245,91 @@ def test_a_token_that_a_vendor_declared_gone_is_good_again_when_announced_again(
 
 
 def test_an_update_token_goes_when_its_activity_must_have_ended(store: SessionFactory) -> None:
-    later = START + live_activities.UPDATE_LIFE + timedelta(seconds=5)
-    say(store, update(1, "order-1", "ended", at=4), update(1, "order-2", "running", at=6))
-    say(store, start(1, "80f3c1", at=0))
+    say(store, update(1, "order-1", "ended"), start(1, "80f3c1", at=0))
+    say(store, update(1, "order-2", "running"), now=NOW + timedelta(seconds=2))
 
+    moment = NOW + live_activities.UPDATE_LIFE + timedelta(seconds=1)
     with unit_of_work(store) as session:
-        gone = live_activities.remove_ended(session, PROD, now=later, limit=10)
+        gone = live_activities.remove_ended(session, PROD, now=moment, limit=10)
 
     assert gone == 1
     assert {token for _, _, token in held(store)} == {"running", "80f3c1"}
+    assert rows(store) == (2, 2)
 
 
-def test_a_place_that_its_token_left_goes_later_and_in_bounded_steps(
+def test_a_phone_whose_clock_is_slow_keeps_its_update_tokens(store: SessionFactory) -> None:
+    say(store, update(1, "order-1", "running", at=-30 * 86400))
+
+    with unit_of_work(store) as session:
+        live_activities.remove_ended(session, PROD, now=NOW, limit=10)
+
+    assert {token for _, _, token in held(store)} == {"running"}
+
+
+def test_a_token_that_is_not_announced_any_more_goes_later_and_in_bounded_steps(
     store: SessionFactory,
 ) -> None:
     say(store, *(start(number, f"t{number}", at=0) for number in (1, 2, 3)))
-    say(store, *(start(number + 10, f"t{number}", at=1) for number in (1, 2, 3)))
+    say(store, start(4, "t4", at=0), now=NOW + timedelta(days=1))
 
     counts = []
     for seconds in (0, 1, 1, 1):
-        moment = START + live_activities.MOVED_LIFE + timedelta(seconds=seconds)
+        moment = NOW + live_activities.LIFE + timedelta(seconds=seconds)
         with unit_of_work(store) as session:
             counts.append(live_activities.remove_ended(session, PROD, now=moment, limit=2))
 
     assert counts == [0, 2, 1, 0]
-    assert len(held(store)) == 3
+    assert {token for _, _, token in held(store)} == {"t4"}
+    assert rows(store) == (1, 1)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_device_has_the_names_that_it_announced_last(store: SessionFactory, order: int) -> None:
+    most = live_activities.MOST_OF_A_DEVICE
+    numbers = range(most + 10)[::order]
+    said = [start(1, f"t{each}", at=each, name=f"Type{each}") for each in numbers]
+    say(store, start(2, "other", at=0))
+
+    for begin in (0, most):
+        say(store, *said[begin : begin + most])
+
+    mine = {token for device, _, token in held(store) if device == ecid(1).key}
+    assert mine == {f"t{each}" for each in range(10, most + 10)}
+    assert len(held(store)) == most + 1
+
+
+def test_two_transactions_at_once_give_a_token_to_one_device(
+    postgres_store: SessionFactory,
+) -> None:
+    with unit_of_work(postgres_store) as first:
+        live_activities.register(first, PROD, [start(1, "80f3c1", at=1)], now=NOW)
+        with ThreadPoolExecutor(1) as other:
+            second = other.submit(say, postgres_store, start(2, "80f3c1", at=2))
+            until_somebody_waits(postgres_store)
+            first.commit()
+            second.result(10)
+
+    assert held(postgres_store) == {(ecid(2).key, FOOD, "80f3c1")}
+
+
+def test_two_tokens_that_change_places_at_once_wait_for_each_other_in_no_circle(
+    postgres_store: SessionFactory,
+) -> None:
+    say(postgres_store, start(1, "one", at=1), start(2, "two", at=1))
+    together = Barrier(2)
+
+    def move(number: int, text: str, at: float) -> None:
+        together.wait(10)
+        say(postgres_store, start(number, text, at=at))
+
+    with ThreadPoolExecutor(2) as threads:
+        for at in range(2, 12):
+            texts = ("one", "two") if at % 2 else ("two", "one")
+            moves = [threads.submit(move, *each, at) for each in zip((1, 2), texts, strict=True)]
+            for each in moves:
+                each.result(10)
+
+    assert held(postgres_store) == {(ecid(1).key, FOOD, "one"), (ecid(2).key, FOOD, "two")}
 
 
 @pytest.mark.parametrize(
@@ -290,6 +369,8 @@ def test_a_live_activity_token_is_in_no_repr(store: SessionFactory) -> None:
     say(store, start(1, "SECRET", at=0))
 
     with store.opened() as session:
-        found = live_activities.of_people(session, PROD, [ecid(1).key], Kind.START, FOOD)
+        found = live_activity_targets.of_named(session, PROD, Kind.START, [(ecid(1).key, FOOD)])
+        key = session.get_one(Identity, (1, ecid(1).key)).graph_id
+        shown = live_activities.held_by(session, PROD, key, [ecid(1).key])
 
-    assert "SECRET" not in repr((found, start(1, "SECRET", at=0)))
+    assert "SECRET" not in repr((found, shown, start(1, "SECRET", at=0)))
