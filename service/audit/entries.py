@@ -1,6 +1,6 @@
 """What was refused, dropped or changed, and by whom; written where it happens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -65,6 +65,19 @@ _ADD = SetStatement(
     params={"sandbox_id": INTEGER},
 )
 
+_REMOVE = SetStatement(
+    """
+    DELETE FROM audit_entry WHERE sandbox_id = :sandbox_id AND id IN (
+        SELECT e.id FROM audit_entry AS e JOIN {r} ON r.action = e.action
+        WHERE e.sandbox_id = :sandbox_id AND e.at < :before
+        ORDER BY e.at LIMIT :limit
+    ) RETURNING id
+    """,
+    rows={"r": {"action": TEXT}},
+    params={"sandbox_id": INTEGER, "before": MOMENT, "limit": INTEGER},
+    result={"id": KEY},
+)
+
 
 def record(session: Session, scope: Scope, entries: Sequence[NewAuditEntry]) -> None:
     """Write entries in one statement; nothing is done for none. The caller commits."""
@@ -83,6 +96,17 @@ def record(session: Session, scope: Scope, entries: Sequence[NewAuditEntry]) -> 
         for each in entries
     ]
     _ADD.run(session, {"sandbox_id": scope.sandbox_id}, e=rows)
+
+
+def remove_before(
+    session: Session, scope: Scope, actions: Iterable[str], moment: datetime, *, limit: int
+) -> int:
+    """Remove up to ``limit`` entries of some actions written before a moment; return how many.
+
+    The caller commits.
+    """
+    params = {"sandbox_id": scope.sandbox_id, "before": moment, "limit": limit}
+    return len(_REMOVE.run(session, params, r=[(each,) for each in sorted(actions)]))
 
 
 def list_page(

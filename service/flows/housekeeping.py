@@ -5,19 +5,22 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from service.audit import entries as audit_entries
 from service.audit import gate_traces
 from service.catalog import datasets
 from service.core.clock import Clock
 from service.db.session import SessionFactory, unit_of_work
+from service.flows import refusals
 from service.journeys import inbox, lifecycle
 from service.ledger import entries
-from service.outbound import capping
+from service.outbound import capping, dead_letters, kept_interactions, token_rows
 from service.profiles import live_activities, retention
 from service.sandboxes import registry
 from service.sandboxes.scope import Scope
 
 ROWS_AT_ONCE = 5000
 TRACE_LIFE = timedelta(days=91)
+REFUSAL_LIFE = timedelta(days=91)
 
 Step = Callable[[Session, Scope, datetime], object]
 
@@ -49,6 +52,10 @@ def _forget_grants(session: Session, scope: Scope, _now: datetime) -> None:
     capping.forget_ended(session, scope)
 
 
+def _remove_vendor_tokens(session: Session, scope: Scope, _now: datetime) -> None:
+    token_rows.remove_ended(session, scope, limit=ROWS_AT_ONCE)
+
+
 def _remove_events(session: Session, scope: Scope, now: datetime) -> None:
     kept_since = {
         each.id: now - timedelta(days=each.retention_days)
@@ -65,6 +72,20 @@ def _remove_live_activities(session: Session, scope: Scope, now: datetime) -> No
     live_activities.remove_ended(session, scope, now=now, limit=ROWS_AT_ONCE)
 
 
+def _remove_interactions(session: Session, scope: Scope, now: datetime) -> None:
+    kept_interactions.remove_old(session, scope, now=now, limit=ROWS_AT_ONCE)
+
+
+def _remove_dead_letters(session: Session, scope: Scope, now: datetime) -> None:
+    dead_letters.remove_expired(session, scope, now=now, limit=ROWS_AT_ONCE)
+
+
+def _remove_refusals(session: Session, scope: Scope, now: datetime) -> None:
+    audit_entries.remove_before(
+        session, scope, refusals.ACTIONS, now - REFUSAL_LIFE, limit=ROWS_AT_ONCE
+    )
+
+
 def _remove_traces(session: Session, scope: Scope, now: datetime) -> None:
     gate_traces.remove_before(session, scope, now - TRACE_LIFE, limit=ROWS_AT_ONCE)
 
@@ -77,5 +98,9 @@ _STEPS: tuple[Step, ...] = (
     _remove_events,
     _remove_fragments,
     _remove_live_activities,
+    _remove_interactions,
+    _remove_dead_letters,
+    _remove_refusals,
     _remove_traces,
+    _remove_vendor_tokens,
 )

@@ -6,7 +6,7 @@ on whom it names.
 Source: AEP Messaging SDK, push tracking; service/decisions/0016-tracking.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -29,7 +29,7 @@ def keep_tracking(
 
     Each becomes an interaction of its delivery and a step event of the run that sent the message,
     also of one that is over. Runs whose journey waits for it are told. Ids that name no delivery of
-    the sandbox are passed over. No statement when nothing tracks, at most five otherwise. The
+    the sandbox are passed over. No statement when nothing tracks, at most six otherwise. The
     caller commits, then wakes the workers when anybody was told.
 
     Returns:
@@ -40,6 +40,16 @@ def keep_tracking(
         for key, kept in stored.items()
         if (read := read_interaction(kept.event.event_type, kept.event.xdm)) is not None
     ]
+    return keep_interactions(session, scope, tracked, now=now)
+
+
+def keep_interactions(
+    session: Session, scope: Scope, tracked: Sequence[TrackedEvent], *, now: datetime
+) -> int:
+    """Keep what was done with messages, whoever tells it; return how many instances were told.
+
+    The caller commits.
+    """
     kept = kept_interactions.keep(session, scope, tracked) if tracked else ()
     if not kept:
         return 0

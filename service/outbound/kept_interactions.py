@@ -5,7 +5,7 @@ Source: service/decisions/0016-tracking.md.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -18,24 +18,60 @@ from service.outbound.models import DeliveryInteraction
 from service.sandboxes.scope import Scope
 
 MOST_OF_A_DELIVERY = 100
+_LIFE = timedelta(days=91)
+_LOCK = SetStatement(
+    """
+    SELECT t.id FROM delivery AS t JOIN {r} ON t.id = r.id
+    WHERE t.sandbox_id = :sandbox_id ORDER BY t.id {lock_t}
+    """,
+    rows={"r": {"id": KEY}},
+    params={"sandbox_id": INTEGER},
+    result={"id": KEY},
+)
 # A message that no call was ever made for cannot have been seen. The reaper ends a dead worker's
 # calls as unknown without counting them.
 _ADD = SetStatement(
     """
     INSERT INTO delivery_interaction (sandbox_id, delivery_id, id, kind, action_id, at)
-    SELECT :sandbox_id, d.id, r.id, r.kind, r.action_id, r.at
-    FROM {r} JOIN delivery AS d ON d.sandbox_id = :sandbox_id AND d.id = r.delivery_id
+    SELECT :sandbox_id, d.id, n.id, n.kind, n.action_id, n.at
+    FROM (
+        SELECT r.id, r.delivery_id, r.kind, r.action_id, r.at,
+            ROW_NUMBER() OVER (PARTITION BY r.delivery_id ORDER BY r.at, r.id) AS place,
+            ROW_NUMBER() OVER (PARTITION BY r.delivery_id, r.kind ORDER BY r.at, r.id)
+                AS place_of_kind
+        FROM {r} WHERE NOT EXISTS (
+            SELECT 1 FROM delivery_interaction AS x
+            WHERE x.sandbox_id = :sandbox_id AND x.delivery_id = r.delivery_id AND x.id = r.id
+        )
+    ) AS n JOIN delivery AS d ON d.sandbox_id = :sandbox_id AND d.id = n.delivery_id
     WHERE (d.attempts > 0 OR d.state IN ('waiting', 'unknown'))
         AND (
-            SELECT COUNT(*) FROM delivery_interaction AS x
-            WHERE x.sandbox_id = :sandbox_id AND x.delivery_id = d.id
-        ) < :most
+            (
+                SELECT COUNT(*) FROM delivery_interaction AS x
+                WHERE x.sandbox_id = :sandbox_id AND x.delivery_id = d.id
+            ) + n.place <= :most
+            OR (n.place_of_kind = 1 AND NOT EXISTS (
+                SELECT 1 FROM delivery_interaction AS x
+                WHERE x.sandbox_id = :sandbox_id AND x.delivery_id = d.id AND x.kind = n.kind
+            ))
+        )
     ON CONFLICT DO NOTHING RETURNING id
     """,
     rows={
         "r": {"id": KEY, "delivery_id": KEY, "kind": TEXT, "action_id": TEXT, "at": MOMENT},
     },
     params={"sandbox_id": INTEGER, "most": INTEGER},
+    result={"id": KEY},
+)
+_REMOVE = SetStatement(
+    """
+    DELETE FROM delivery_interaction WHERE sandbox_id = :sandbox_id AND (delivery_id, id) IN (
+        SELECT x.delivery_id, x.id FROM delivery_interaction AS x
+        WHERE x.sandbox_id = :sandbox_id AND x.at < :before LIMIT :limit
+    ) RETURNING id
+    """,
+    rows={},
+    params={"sandbox_id": INTEGER, "before": MOMENT, "limit": INTEGER},
     result={"id": KEY},
 )
 _OPEN = SetStatement(
@@ -79,11 +115,15 @@ def keep(
     """Store interactions with the deliveries they name; return those that are new, by delivery.
 
     Passed over are ids that no delivery of the sandbox has, messages that were never called for,
-    and what a delivery is told beyond its first hundred: all of them come from devices. The first
-    open becomes ``opened_at``. One statement, or two when something was opened. The caller commits.
+    and what a delivery is told beyond its first hundred, unless it is the first of its kind: all of
+    them come from devices. The first open becomes ``opened_at``. The deliveries are locked in key
+    order, so that two requests at once are counted together. Two statements, or three when
+    something was opened. The caller commits.
     """
     params = {"sandbox_id": scope.sandbox_id, "most": MOST_OF_A_DELIVERY}
     asked = sorted(tracked, key=lambda each: (each.delivery_id, each.key))
+    named = [(key,) for key in sorted_keys(each.delivery_id for each in asked)]
+    _LOCK.run(session, {"sandbox_id": scope.sandbox_id}, r=named)
     added = _ADD.run(
         session,
         params,
@@ -116,6 +156,12 @@ def read(
         if row.kind is not None:
             seen.add(Interaction(InteractionKind(row.kind), row.action_id))
     return {key: frozenset(seen) for key, seen in found.items()}
+
+
+def remove_old(session: Session, scope: Scope, *, now: datetime, limit: int) -> int:
+    """Remove up to ``limit`` interactions of 91 days ago; return how many. The caller commits."""
+    params = {"sandbox_id": scope.sandbox_id, "before": now - _LIFE, "limit": limit}
+    return len(_REMOVE.run(session, params))
 
 
 def of_deliveries(

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from service.audit import gate_traces
+from service.audit import entries, gate_traces
+from service.audit.entries import AuditFilter, NewAuditEntry
 from service.audit.gate_traces import Trace
 from service.audit.models import GateTrace
 from service.catalog import datastreams
@@ -15,6 +16,7 @@ from service.flows import housekeeping
 from service.flows.ingest import ingest
 from service.flows.sources import datastream_source
 from service.identity.linking import Order
+from service.outbound.models import DeliveryInteraction
 from service.profiles import live_activities
 from service.profiles.incoming import AnnouncedLiveActivity
 from service.profiles.models import ExperienceEvent, LiveActivityToken, ProfileFragment
@@ -27,7 +29,7 @@ DAY_S = 86400
 
 def _count(
     store: SessionFactory,
-    table: type[ExperienceEvent | LiveActivityToken | ProfileFragment],
+    table: type[DeliveryInteraction | ExperienceEvent | LiveActivityToken | ProfileFragment],
     scope: Scope,
 ) -> int:
     with store.opened() as session:
@@ -107,3 +109,46 @@ def test_the_token_of_a_live_activity_that_must_have_ended_goes(
         counts.append(_count(store, LiveActivityToken, scope))
 
     assert counts == [1, 0]
+
+
+def test_what_devices_had_refused_goes_in_steps_and_what_people_changed_stays(
+    store: SessionFactory, scope: Scope, clock: FixedClock
+) -> None:
+    actions = ("identity.refuse", "pushToken.refuse", "identityLink.drop", "datastream.create")
+    for after_days in (0, 2):
+        moment = START + timedelta(days=after_days)
+        written = [NewAuditEntry(moment, "x", each, "y", "reason") for each in actions]
+        with unit_of_work(store) as session:
+            entries.record(session, scope, written)
+    clock.advance(91 * DAY_S + 1)
+
+    housekeeping.run(store, clock)
+
+    with store.opened() as session:
+        left = entries.list_page(session, scope, AuditFilter(), limit=100)
+        with_bound = entries.remove_before(
+            session, scope, actions[:3], START + timedelta(days=9), limit=2
+        )
+    kept = [each.action for each in left if each.at == START]
+    assert (kept, len(left), with_bound) == (["datastream.create"], 5, 2)
+
+
+def test_what_was_done_with_a_message_goes_after_91_days(
+    store: SessionFactory, scope: Scope, clock: FixedClock
+) -> None:
+    with unit_of_work(store) as session:
+        session.add_all(
+            DeliveryInteraction(
+                sandbox_id=scope.sandbox_id,
+                delivery_id=new_key(),
+                id=new_key(),
+                kind="opened",
+                at=START + timedelta(days=days),
+            )
+            for days in (0, 2)
+        )
+    clock.advance(91 * DAY_S + 1)
+
+    housekeeping.run(store, clock)
+
+    assert _count(store, DeliveryInteraction, scope) == 1
