@@ -3,7 +3,8 @@
 A request thread hands its request over and waits. One committer thread per process drains what is
 waiting, runs ``flows.ingest`` over it, commits and wakes everyone. While one batch commits the next
 one gathers, so batches grow with the load. Those who were just answered are about to be back, so a
-small batch after a large one waits some milliseconds for them; a lone request never waits.
+small batch right after a larger one waits some milliseconds for them; where nobody was answered
+lately, a lone request never waits.
 Source: service/decisions/0004-group-commit.md.
 """
 
@@ -34,6 +35,7 @@ _GRAPH_TRIES = 10
 _RETRY_AFTER_S = (2, 7)
 _SHOWN_SQL = 200
 _COMPANY_S = 0.02
+_LATELY_S = 0.1
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class Committer:
         settings: Settings,
         *,
         on_commit: Callable[[], None] | None = None,
+        company_s: float = _COMPANY_S,
     ) -> None:
         self._on_commit = on_commit
         self._sessions = sessions
@@ -79,6 +82,8 @@ class Committer:
         self._queue: deque[_Waiting] = deque()
         self._weight = 0
         self._last_size = 0
+        self._answered_at = clock.monotonic()
+        self._company_s = company_s
         self._enough = 1
         self._changed = Condition()
         self._thread: Thread | None = None
@@ -102,7 +107,7 @@ class Committer:
             self._start_once()
             self._queue.append(waiting)
             self._weight += waiting.weight
-            if len(self._queue) >= self._enough:
+            if self._is_worth_taking():
                 self._changed.notify()
         if not waiting.done.wait(self._settings.answer_within_s):
             raise StoreUnavailableError("The store is slow; try again.", retry_after_s=_jittered())
@@ -134,6 +139,7 @@ class Committer:
             except Exception:  # noqa: BLE001 - whatever it is, nobody may be left waiting
                 _LOG.exception("committer_failed", requests=len(batch))
             finally:
+                self._answered_at = self._clock.monotonic()
                 for waiting in batch:
                     if waiting.kept is None and waiting.error is None:
                         waiting.error = StoreUnavailableError(
@@ -159,10 +165,16 @@ class Committer:
 
     def _await_company(self) -> None:
         """Wait shortly for those who are about to be back; the lock is held again after it."""
-        self._enough = worth_a_batch(self._last_size, len(self._queue), self._settings.batch_events)
-        if len(self._queue) < self._enough and not self._is_closing:
-            self._changed.wait(_COMPANY_S)
+        is_lately = self._clock.monotonic() - self._answered_at <= _LATELY_S
+        last_size = self._last_size if is_lately else 0
+        self._enough = worth_a_batch(last_size, len(self._queue), self._settings.batch_events)
+        if not self._is_worth_taking() and not self._is_closing:
+            self._changed.wait(self._company_s)
         self._enough = 1
+
+    def _is_worth_taking(self) -> bool:
+        is_full = self._weight >= self._settings.batch_events
+        return is_full or len(self._queue) >= self._enough
 
     def _keep(self, batch: Sequence[_Waiting]) -> None:
         """Keep a batch; split it when its data is refused until the guilty one is alone."""

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.audit.models import QuarantinedBody
-from service.core.clock import SystemClock
+from service.core.clock import Clock, SystemClock
 from service.core.errors import RefusedDataError, StoreUnavailableError
 from service.core.secret import Keyring, new_secret_key
 from service.db.engine import open_engine
@@ -21,6 +21,7 @@ from service.profiles.incoming import IncomingRequest, Kept
 from service.profiles.models import ExperienceEvent
 from service.settings import Settings
 from tests.support.builders import ecid, event, request
+from tests.support.clocks import FixedClock
 from tests.support.database import free_port
 
 KEYS = Keyring.of([new_secret_key()])
@@ -44,8 +45,13 @@ class HeldStore(SessionFactory):
 
 
 @contextmanager
-def committing(store: SessionFactory, settings: Settings = SETTINGS) -> Iterator[Committer]:
-    committer = Committer(store, SystemClock(), KEYS, settings)
+def committing(
+    store: SessionFactory,
+    settings: Settings = SETTINGS,
+    clock: Clock | None = None,
+    company_s: float = 0.02,
+) -> Iterator[Committer]:
+    committer = Committer(store, clock or SystemClock(), KEYS, settings, company_s=company_s)
     try:
         yield committer
     finally:
@@ -162,3 +168,47 @@ def test_a_batch_that_nobody_joins_is_kept_all_the_same(store: SessionFactory) -
         alone = committer.submit(request(event(ecid(9))))
 
     assert alone.stored == 1
+
+
+PATIENT_S = 60
+IMPATIENT = replace(SETTINGS, answer_within_s=5)
+
+
+class HurriedClock(FixedClock):
+    """A clock on which a second passes whenever somebody looks, until it is told to stand."""
+
+    is_standing = False
+
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
+        if not self.is_standing:
+            self.advance(1)
+        return super().monotonic()
+
+
+def test_a_lone_request_does_not_wait_for_those_who_were_answered_long_ago(
+    store: SessionFactory,
+) -> None:
+    together = [request(event(ecid(number))) for number in range(8)]
+    held = HeldStore(store)
+    with committing(held, IMPATIENT, HurriedClock(), company_s=PATIENT_S) as committer:
+        answers = [each.result().stored for each in submit_together(committer, held, together)]
+
+        alone = committer.submit(request(event(ecid(9))))
+
+    assert answers == [1] * 8
+    assert alone.stored == 1
+
+
+def test_a_batch_that_is_full_waits_for_nobody(store: SessionFactory) -> None:
+    together = [request(event(ecid(number))) for number in range(8)]
+    heavy = [request(*(event(ecid(number)) for _ in range(6))) for number in range(2)]
+    held, clock = HeldStore(store), HurriedClock()
+    settings = replace(IMPATIENT, batch_events=10)
+    with committing(held, settings, clock, company_s=PATIENT_S) as committer:
+        submit_together(committer, held, together)
+        clock.is_standing = True
+
+        answers = [each.result().stored for each in submit_together(committer, held, heavy)]
+
+    assert answers == [6, 6]
