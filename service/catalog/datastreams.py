@@ -6,14 +6,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.catalog import datasets
+from service.catalog import datasets, named_rows
 from service.catalog.datasets import SchemaClass
 from service.catalog.datastream_settings import DatastreamSettings, as_document
 from service.catalog.models import Datastream
-from service.core.errors import ConflictError, InvalidInputError, NotFoundError
+from service.core.errors import InvalidInputError
 from service.core.ids import new_key
 from service.sandboxes.models import Sandbox
 from service.sandboxes.scope import Scope
@@ -96,7 +95,7 @@ def create(session: Session, scope: Scope, new: NewDatastream, *, now: datetime)
     Raises:
         ConflictError: The name is taken in this sandbox.
     """
-    _refuse_taken(session, scope, new.name)
+    named_rows.refuse_taken(session, scope, Datastream, new.name)
     key = new_key()
     source = f"datastream {new.name} {key}"
     made = datasets.create_for_source(session, scope, source=source, now=now)
@@ -119,7 +118,7 @@ def create(session: Session, scope: Scope, new: NewDatastream, *, now: datetime)
         updated_at=now,
     )
     session.add(row)
-    _flush(session, new.name)
+    named_rows.flush(session, Datastream, new.name)
     return row
 
 
@@ -139,13 +138,13 @@ def update(
     """
     row = get(session, scope, datastream_id)
     if changes.name not in {None, row.name}:
-        _refuse_taken(session, scope, str(changes.name))
+        named_rows.refuse_taken(session, scope, Datastream, str(changes.name))
     for field in fields(changes):
         value = getattr(changes, field.name)
         if value is not None:
             setattr(row, field.name, list(value) if isinstance(value, tuple) else value)
     row.updated_at = now
-    _flush(session, row.name)
+    named_rows.flush(session, Datastream, row.name)
     return row
 
 
@@ -180,10 +179,7 @@ def lock(session: Session, scope: Scope, datastream_id: UUID) -> Datastream:
     Raises:
         NotFoundError: The sandbox has no such datastream.
     """
-    row = session.get(Datastream, (scope.sandbox_id, datastream_id), with_for_update=True)
-    if row is None:
-        raise NotFoundError(f"There is no datastream {datastream_id}.")
-    return row
+    return named_rows.get(session, scope, Datastream, datastream_id, is_locked=True)
 
 
 def get(session: Session, scope: Scope, datastream_id: UUID) -> Datastream:
@@ -192,10 +188,7 @@ def get(session: Session, scope: Scope, datastream_id: UUID) -> Datastream:
     Raises:
         NotFoundError: The sandbox has no such datastream.
     """
-    row = session.get(Datastream, (scope.sandbox_id, datastream_id))
-    if row is None:
-        raise NotFoundError(f"There is no datastream {datastream_id}.")
-    return row
+    return named_rows.get(session, scope, Datastream, datastream_id)
 
 
 def list_page(
@@ -206,10 +199,7 @@ def list_page(
     after: UUID | None = None,
 ) -> tuple[Datastream, ...]:
     """Return up to ``limit`` datastreams, oldest first, that come after one's id."""
-    chosen = select(Datastream).where(Datastream.sandbox_id == scope.sandbox_id)
-    if after is not None:
-        chosen = chosen.where(Datastream.id > after)
-    return tuple(session.scalars(chosen.order_by(Datastream.id).limit(limit)))
+    return named_rows.list_page(session, scope, Datastream, limit=limit, after=after)
 
 
 def find_source(session: Session, datastream_id: UUID) -> tuple[Datastream, Scope] | None:
@@ -219,19 +209,3 @@ def find_source(session: Session, datastream_id: UUID) -> tuple[Datastream, Scop
     """
     found = session.execute(_FIND.where(Datastream.id == datastream_id)).one_or_none()
     return None if found is None else (found[0], Scope(found[0].sandbox_id, found[1]))
-
-
-def _refuse_taken(session: Session, scope: Scope, name: str) -> None:
-    taken = select(Datastream.id).where(
-        Datastream.sandbox_id == scope.sandbox_id,
-        Datastream.name == name,
-    )
-    if session.scalar(taken) is not None:
-        raise ConflictError(f"A datastream named {name} exists already.")
-
-
-def _flush(session: Session, name: str) -> None:
-    try:
-        session.flush()
-    except IntegrityError as error:
-        raise ConflictError(f"A datastream named {name} exists already.") from error

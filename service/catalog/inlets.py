@@ -5,12 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.catalog import datasets
+from service.catalog import datasets, named_rows
 from service.catalog.models import Inlet
-from service.core.errors import ConflictError, NotFoundError
 from service.core.ids import new_key
 from service.sandboxes.models import Sandbox
 from service.sandboxes.scope import Scope
@@ -48,7 +46,7 @@ def create(session: Session, scope: Scope, new: NewInlet, *, now: datetime) -> I
     Raises:
         ConflictError: The name is taken in this sandbox.
     """
-    _refuse_taken(session, scope, new.name)
+    named_rows.refuse_taken(session, scope, Inlet, new.name)
     key = new_key()
     source = f"inlet {new.name} {key}"
     made = datasets.create_for_source(session, scope, source=source, now=now)
@@ -65,7 +63,7 @@ def create(session: Session, scope: Scope, new: NewInlet, *, now: datetime) -> I
         updated_at=now,
     )
     session.add(row)
-    _flush(session, new.name)
+    named_rows.flush(session, Inlet, new.name)
     return row
 
 
@@ -85,13 +83,13 @@ def update(
     """
     row = get(session, scope, inlet_id)
     if changes.name not in {None, row.name}:
-        _refuse_taken(session, scope, str(changes.name))
+        named_rows.refuse_taken(session, scope, Inlet, str(changes.name))
     for field in fields(changes):
         value = getattr(changes, field.name)
         if value is not None:
             setattr(row, field.name, value)
     row.updated_at = now
-    _flush(session, row.name)
+    named_rows.flush(session, Inlet, row.name)
     return row
 
 
@@ -101,10 +99,7 @@ def get(session: Session, scope: Scope, inlet_id: UUID) -> Inlet:
     Raises:
         NotFoundError: The sandbox has no such inlet.
     """
-    row = session.get(Inlet, (scope.sandbox_id, inlet_id))
-    if row is None:
-        raise NotFoundError(f"There is no inlet {inlet_id}.")
-    return row
+    return named_rows.get(session, scope, Inlet, inlet_id)
 
 
 def list_page(
@@ -115,10 +110,7 @@ def list_page(
     after: UUID | None = None,
 ) -> tuple[Inlet, ...]:
     """Return up to ``limit`` inlets, oldest first, that come after one's id."""
-    chosen = select(Inlet).where(Inlet.sandbox_id == scope.sandbox_id)
-    if after is not None:
-        chosen = chosen.where(Inlet.id > after)
-    return tuple(session.scalars(chosen.order_by(Inlet.id).limit(limit)))
+    return named_rows.list_page(session, scope, Inlet, limit=limit, after=after)
 
 
 def find_source(session: Session, inlet_id: UUID) -> tuple[Inlet, Scope] | None:
@@ -128,16 +120,3 @@ def find_source(session: Session, inlet_id: UUID) -> tuple[Inlet, Scope] | None:
     """
     found = session.execute(_FIND.where(Inlet.id == inlet_id)).one_or_none()
     return None if found is None else (found[0], Scope(found[0].sandbox_id, found[1]))
-
-
-def _refuse_taken(session: Session, scope: Scope, name: str) -> None:
-    taken = select(Inlet.id).where(Inlet.sandbox_id == scope.sandbox_id, Inlet.name == name)
-    if session.scalar(taken) is not None:
-        raise ConflictError(f"An inlet named {name} exists already.")
-
-
-def _flush(session: Session, name: str) -> None:
-    try:
-        session.flush()
-    except IntegrityError as error:
-        raise ConflictError(f"An inlet named {name} exists already.") from error

@@ -12,10 +12,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.catalog import mobile_settings
+from service.catalog import mobile_settings, named_rows
 from service.catalog.datastream_settings import read_settings as read_datastream_settings
 from service.catalog.datastreams import Platform
 from service.catalog.mobile_settings import (
@@ -26,7 +25,7 @@ from service.catalog.mobile_settings import (
     PropertySettings,
 )
 from service.catalog.models import Datastream, MobileProperty
-from service.core.errors import ConflictError, InvalidInputError, NotFoundError
+from service.core.errors import InvalidInputError
 from service.core.ids import new_key
 from service.sandboxes.models import Sandbox
 from service.sandboxes.scope import Scope
@@ -72,7 +71,7 @@ def create(
         ConflictError: The name is taken in this sandbox.
         InvalidInputError: A setting cannot be used; ``at`` names it.
     """
-    _refuse_taken(session, scope, new.name)
+    named_rows.refuse_taken(session, scope, MobileProperty, new.name)
     settings = mobile_settings.changed(None, new.extensions, new.environments)
     _check_references(session, scope, settings, settings.environments)
     row = MobileProperty(
@@ -85,7 +84,7 @@ def create(
         updated_at=now,
     )
     session.add(row)
-    _flush(session, new.name)
+    named_rows.flush(session, MobileProperty, new.name)
     return row
 
 
@@ -104,11 +103,9 @@ def update(
         ConflictError: The new name is taken.
         InvalidInputError: A setting cannot be used; ``at`` names it.
     """
-    row = session.get(MobileProperty, (scope.sandbox_id, property_id), with_for_update=True)
-    if row is None:
-        raise _unknown(property_id)
+    row = named_rows.get(session, scope, MobileProperty, property_id, is_locked=True)
     if changes.name is not None and changes.name != row.name:
-        _refuse_taken(session, scope, changes.name)
+        named_rows.refuse_taken(session, scope, MobileProperty, changes.name)
         row.name = changes.name
     before = mobile_settings.read_settings(row.settings)
     settings = mobile_settings.changed(before, changes.extensions, changes.environments)
@@ -116,7 +113,7 @@ def update(
     _check_references(session, scope, settings, written)
     row.settings = mobile_settings.as_document(settings)
     row.updated_at = now
-    _flush(session, row.name)
+    named_rows.flush(session, MobileProperty, row.name)
     return row
 
 
@@ -140,20 +137,14 @@ def get(session: Session, scope: Scope, property_id: UUID) -> MobileProperty:
     Raises:
         NotFoundError: The sandbox has no such property.
     """
-    row = session.get(MobileProperty, (scope.sandbox_id, property_id))
-    if row is None:
-        raise _unknown(property_id)
-    return row
+    return named_rows.get(session, scope, MobileProperty, property_id)
 
 
 def list_page(
     session: Session, scope: Scope, *, limit: int, after: UUID | None = None
 ) -> tuple[MobileProperty, ...]:
     """Return up to ``limit`` properties, oldest first, that come after one's id."""
-    chosen = select(MobileProperty).where(MobileProperty.sandbox_id == scope.sandbox_id)
-    if after is not None:
-        chosen = chosen.where(MobileProperty.id > after)
-    return tuple(session.scalars(chosen.order_by(MobileProperty.id).limit(limit)))
+    return named_rows.list_page(session, scope, MobileProperty, limit=limit, after=after)
 
 
 def find_by_app(session: Session, app_id: str) -> tuple[MobileProperty, Scope] | None:
@@ -218,22 +209,3 @@ def _check_dataset(row: Datastream, settings: EnvironmentSettings, at: str) -> N
             "send null for its own event dataset.",
             at=f"{at}.eventDatasetId",
         )
-
-
-def _unknown(property_id: UUID) -> NotFoundError:
-    return NotFoundError(f"There is no mobile property {property_id}.")
-
-
-def _refuse_taken(session: Session, scope: Scope, name: str) -> None:
-    taken = select(MobileProperty.id).where(
-        MobileProperty.sandbox_id == scope.sandbox_id, MobileProperty.name == name
-    )
-    if session.scalar(taken) is not None:
-        raise ConflictError(f"A mobile property named {name} exists already.")
-
-
-def _flush(session: Session, name: str) -> None:
-    try:
-        session.flush()
-    except IntegrityError as error:
-        raise ConflictError(f"A mobile property named {name} exists already.") from error
