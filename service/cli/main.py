@@ -10,6 +10,7 @@ import click
 from service.core.errors import EdgepostError
 
 _COMMANDS = {
+    "backup": "service.cli.backup:backup",
     "clock": "service.cli.clock:clock",
     "credentials": "service.cli.credentials:credentials_group",
     "ledger": "service.cli.ledger:ledger",

@@ -8,6 +8,7 @@ import click
 
 from service.bootstrap import build_services
 from service.cli.command_line import command_line
+from service.cli.held_folder import held_folder, refuse_held
 from service.cli.open_files import allow_many_files
 from service.cli.ports import refuse_taken_port
 from service.cli.store import embedded_folder, naming_key_file
@@ -15,7 +16,7 @@ from service.flows.prepare_store import prepare_store
 from service.processes import embedded
 from service.processes.embedded import Embedded
 from service.processes.wakeups import LocalWakeup
-from service.settings import EMBEDDED_HOST, embedded_settings
+from service.settings import EMBEDDED_HOST, Settings, embedded_settings
 from service.web import logging
 from service.web.main import build_application
 
@@ -32,9 +33,15 @@ from service.web.main import build_application
 def run(folder: Path | None, port: int) -> None:
     """Run everything in one process on one SQLite file, until SIGTERM or Ctrl-C."""
     folder = folder or embedded_folder()
+    refuse_held(folder)
     refuse_taken_port(EMBEDDED_HOST, port, "--port, or `make run PORT=…`")
     allow_many_files()
     settings = replace(embedded_settings(folder, makes=True), port=port)
+    with held_folder(folder):
+        _serve(settings, folder)
+
+
+def _serve(settings: Settings, folder: Path) -> None:
     logging.configure(settings.log_level)
     wakeup = LocalWakeup()
     services = build_services(settings, on_commit=wakeup.hint)

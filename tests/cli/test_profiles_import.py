@@ -134,11 +134,92 @@ def test_each_refused_line_is_named_with_what_is_wrong(importer: Importer) -> No
         "6": "holds a NUL character (byte 38)",
         "7": "Message is invalid: /person/name: holds a NUL character",
         "8": "is not UTF-8 (byte 12)",
-        "9": "Message names no usable identity",
+        "9": "Message names no usable identity: /identityMap: "
+        'expected {"NAMESPACE": [{"id": "…"}]}',
         "10": "Message is invalid: /identityMap/*: Expected `array`, got `str`",
     }
     assert importer.knows("C-1")
     assert importer.knows("C-6")
+
+
+def test_a_line_of_which_nothing_could_be_used_is_refused_with_why(importer: Importer) -> None:
+    event = {"_id": "e1", "timestamp": "2026-06-30T10:00:00Z"}
+    lines = [
+        {"identityMap": {"CRMID": [{"id": "undefined"}]}},
+        {"identityMap": {"Loyalty": [{"id": "L-1"}]}, "person": {}},
+        {"identityMap": {"Loyalty": [{"id": "L-1"}], "ECID": [{"id": "41"}]}, **event},
+        {"identityMap": {"Loyalty": [{"id": "L-1"}], "CRMID": [{"id": "C-1"}]}},
+    ]
+
+    result = importer.run([json.dumps(each).encode() for each in lines])
+
+    nobody = "Message names no usable identity: /identityMap: "
+    found = dict(re.findall(r"^line (\d+): (.*)$", result.output, re.MULTILINE))
+    assert found == {
+        "1": f"{nobody}CRMID: junkIdentity",
+        "2": f"{nobody}Loyalty: unknownNamespace",
+        "3": f"{nobody}ECID: ecidNot38Digits, Loyalty: unknownNamespace",
+    }
+    assert (result.exit_code, result.output.endswith("1 kept, 3 refused\n")) == (1, True)
+
+
+def test_an_event_that_could_be_a_profile_is_refused_with_what_to_do(importer: Importer) -> None:
+    lines = [
+        person("C-1", eventType="app.launch"),
+        person("C-2", _id="e1", eventType="app.launch"),
+        person("C-3", timestamp="2026-06-30T10:00:00Z", eventType="app.launch"),
+        person("C-4", _id="e1", commerce={}),
+        person("C-5", _id="C-5"),
+        person("C-6", _id="e2", eventType="app.launch", timestamp="2026-06-30T10:00:00Z"),
+    ]
+
+    result = importer.run(lines)
+
+    found = dict(re.findall(r"^line (\d+): has (.*): give an event", result.output, re.MULTILINE))
+    assert found == {
+        "1": "eventType, as an event, and no _id and no timestamp",
+        "2": "eventType, as an event, and no timestamp",
+        "3": "eventType, as an event, and no _id",
+        "4": "commerce, as an event, and no timestamp",
+    }
+    assert [importer.knows(f"C-{number}") for number in (1, 4, 5, 6)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("consents", "problem"),
+    [
+        ({"marketing": {"push": {"val": "no"}}}, "/marketing/push/val: expected one of y, n, p, u"),
+        ({"marketing": {"push": {"val": False}}}, "/marketing/push/val: expected a string"),
+        ({"marketing": {"push": "n"}}, "/marketing/push: expected an object"),
+        ({"collect": {"val": "yes"}}, "/collect/val: expected one of"),
+        ("y", ": expected an object"),
+    ],
+)
+def test_a_consent_that_nobody_could_act_on_is_refused(
+    importer: Importer, consents: object, problem: str
+) -> None:
+    result = importer.run([person("C-1", consents=consents)])
+
+    assert result.exit_code == 1
+    assert f"line 1: Message is invalid: /consents{problem}" in result.output
+
+
+def test_consents_of_the_standard_are_kept(importer: Importer) -> None:
+    consents = {
+        "collect": {"val": "y"},
+        "marketing": {"preferred": "push", "push": {"val": "n", "time": "2026-06-30T10:00:00Z"}},
+        "metadata": {"time": "2026-06-30T10:00:00Z"},
+        "idSpecific": {"Email": {}},
+    }
+
+    assert importer.run([person("C-1", consents=consents)]).exit_code == 0
+
+
+def test_an_envelope_that_is_not_whole_is_told_what_it_lacks(importer: Importer) -> None:
+    result = importer.run([b'{"header": {}}', b'{"header": {"schemaRef": {"id": "x"}}}'])
+
+    assert "line 1: Message has unknown xdm format: /header: " in result.output
+    assert "line 2: Message has unknown xdm format: /: " in result.output
 
 
 def test_a_file_of_blank_lines_is_none_kept_and_none_refused(importer: Importer) -> None:

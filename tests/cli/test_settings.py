@@ -17,6 +17,9 @@ WRONG = {
     "EDGEPOST_ACCESS_TOKEN_S": ["0"],
     "EDGEPOST_HEADROOM_PERCENT": ["100", "-1"],
     "EDGEPOST_READY_LAG_S": ["soon"],
+    "EDGEPOST_SLOW_ENDPOINT_RULE": ["perhaps"],
+    "EDGEPOST_SINK_FOLDER": ["/nowhere/at/all", "tests"],
+    "EDGEPOST_CA_FILE": ["/nowhere/ca.pem"],
 }
 PAIRS = [(name, value) for name, values in WRONG.items() for value in values]
 
@@ -55,6 +58,8 @@ def test_the_embedded_service_reads_the_optional_variables_too(
 ) -> None:
     platform.setenv("EDGEPOST_LOG_LEVEL", "debug")
     platform.setenv("EDGEPOST_ORG_ID", "ACME@AdobeOrg")
+    platform.setenv("EDGEPOST_SLOW_ENDPOINT_RULE", "true")
+    platform.setenv("EDGEPOST_CA_FILE", __file__)
     platform.setenv("EDGEPOST_ALLOW_PRIVATE_HOSTS", "10.1.0.0/16, 127.0.0.0/8")
 
     settings = embedded_settings(tmp_path, makes=True)
@@ -62,3 +67,5 @@ def test_the_embedded_service_reads_the_optional_variables_too(
     assert (settings.log_level, settings.org_id) == ("DEBUG", "ACME@AdobeOrg")
     assert [str(each) for each in settings.allow_private_hosts] == ["10.1.0.0/16", "127.0.0.0/8"]
     assert (settings.request_threads, settings.is_embedded) == (16, True)
+    assert settings.slow_endpoint_rule
+    assert settings.ca_file == Path(__file__)
