@@ -15,10 +15,12 @@ from time import perf_counter
 from mobile_stub.edge_client import EXCHANGE_TIMEOUT_S, Edge
 from mobile_stub.load_clients import ClientName, Crowd, LoadClient
 from mobile_stub.load_wire import Connection
+from mobile_stub.load_words import refusal_of, warnings_of
 
 _MOST_CONNECTIONS = 128
 _WAITING_PER_CONNECTION = 64
 _TELL_EVERY_S = 0.1
+_MOST_REASONS = 5
 _SUCCESSES = range(200, 300)
 NO_ANSWER = "no answer"
 UNREADABLE = "unreadable"
@@ -55,12 +57,18 @@ class Tally:
         latencies_ms: From the moment a request was due to its whole answer.
         unsent: Requests that were due and never left: the service, or this machine, is too slow.
         elapsed_s: How long it took.
+        refusals: How often the service gave each of the first reasons why not.
+        warnings: How often a success carried each of the first warnings.
+        warned: How many successes carried any.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
     unsent: int = 0
     elapsed_s: float = 0.0
+    refusals: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    warned: int = 0
 
     @property
     def answered(self) -> int:
@@ -79,6 +87,21 @@ class Tally:
         if not ordered:
             return 0.0
         return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+    def hear(self, status: int, body: bytes) -> None:
+        """Count what an answer says in words."""
+        if status not in _SUCCESSES:
+            _count(self.refusals, refusal_of(status, body))
+            return
+        warnings = warnings_of(body)
+        self.warned += bool(warnings)
+        for each in warnings:
+            _count(self.warnings, each)
+
+
+def _count(words: Counter[str], said: str) -> None:
+    if said in words or len(words) < _MOST_REASONS:
+        words[said] += 1
 
 
 def play(plan: Plan, tell: Callable[[Tally], None] = lambda _: None) -> Tally:
@@ -147,6 +170,7 @@ async def _serve(lane: _Lane, crowd: Crowd, tally: Tally, plan: Plan) -> None:
             is_readable = client.take(answer, datetime.now(UTC))
             tally.latencies_ms.append((perf_counter() - due) * 1000)
             tally.outcomes[str(answer.status) if is_readable else UNREADABLE] += 1
+            tally.hear(answer.status, answer.body)
         lane.due.task_done()
 
 

@@ -42,7 +42,12 @@ def show(plan: Plan, tally: Tally, console: Console) -> None:
         statuses.add_row(outcome, str(count))
     if tally.unsent:
         statuses.add_row("not sent in time", str(tally.unsent))
+    if tally.warned:
+        statuses.add_row("of them with warnings", str(tally.warned))
     console.print(statuses)
+    for title, words in (("Refused", tally.refusals), ("Warned", tally.warnings)):
+        for said, count in words.most_common():
+            console.print(f"{title} ({count}): {said}", markup=False)
     if not tally.latencies_ms:
         return
     latency = Table("up to ms", "count", "", title="Latency", title_justify="left")

@@ -14,6 +14,8 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from waitress import create_server, wasyncore
+from waitress.channel import HTTPChannel
+from waitress.task import WSGITask
 
 from service.core.clock import Clock
 from service.settings import Settings
@@ -24,6 +26,24 @@ _THREADS_S = 2.0
 _CONNECTIONS = 1000
 _PATIENCE_S = 30.0
 _LOOK_EVERY_S = 1.0
+
+
+class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
+    """Keeps the connection after an answer that has no body by its status.
+
+    Waitress 3.0 closes it, although 204 and 304 need no length to be understood (RFC 9112, 6.3).
+    """
+
+    def set_close_on_finish(self) -> None:
+        """Close after this answer, unless only its missing length asks for that."""
+        asked = self.request.headers.get("CONNECTION", "").lower()
+        is_understood = not self.has_body and self.version == "1.1" and asked != "close"
+        if self.wrote_header or not is_understood:
+            super().set_close_on_finish()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]  # as above
+    task_class = _Task
 
 
 class Listener:
@@ -48,6 +68,7 @@ class Listener:
             clear_untrusted_proxy_headers=True,
             ident=None,
         )
+        self._server.channel_class = _Channel
 
     @property
     def port(self) -> int:

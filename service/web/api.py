@@ -6,13 +6,15 @@ from typing import Any
 
 import flask_swagger_ui
 from flask import Blueprint as FlaskBlueprint
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response, redirect, send_from_directory
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from service.access.permissions import Permission
 from service.web.errors import PROBLEM_TYPE, http_problem
+from service.web.parameter_texts import ParameterTexts
 from service.web.parsing import StrictParser
 from service.web.payloads.problems import ProblemSchema
 from service.web.wire_paths import PATHS
@@ -71,7 +73,7 @@ def build_api(app: Flask) -> Api:
         OPENAPI_SWAGGER_UI_URL="/docs/files/",
     )
     _serve_pages(app)
-    api = Api(app)
+    api = Api(app, spec_kwargs={"extra_plugins": [ParameterTexts()]})
     api.spec.components.parameter("sandbox", "header", _SANDBOX_HEADER)
     for name, scheme in _security_schemes().items():
         api.spec.components.security_scheme(name, scheme)
@@ -85,7 +87,11 @@ def _serve_pages(app: Flask) -> None:
     def files(name: str) -> Response:
         return send_from_directory(_PAGES, name)
 
+    def without_slash() -> WerkzeugResponse:
+        return redirect("/docs", 308)
+
     pages.add_url_rule("/docs/files/<path:name>", "files", files, methods=["GET"])
+    pages.add_url_rule("/docs/", "without_slash", without_slash, methods=["GET"])
     app.register_blueprint(pages)
 
 

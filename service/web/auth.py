@@ -24,7 +24,10 @@ from service.web.parsing import check_texts
 
 View = TypeVar("View", bound=Callable[..., Any])
 OPEN_ENDPOINTS = frozenset(
-    {"api-docs.openapi_json", "api-docs.openapi_swagger_ui", "documentation.files"},
+    {
+        *("api-docs.openapi_json", "api-docs.openapi_swagger_ui"),
+        *("documentation.files", "documentation.without_slash"),
+    },
 )
 _SECURITY = ("accessToken", "apiKey", "organisation")
 

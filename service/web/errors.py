@@ -92,7 +92,7 @@ def edgepost_problem(error: EdgepostError) -> Response:
     return problem(status, error.detail, headers=headers, **error.fields)
 
 
-def http_problem(error: HTTPException) -> Response:
+def http_problem(error: HTTPException, /, **members: Any) -> Response:
     """Map one of werkzeug's errors, with the headers it sets: ``Allow``, ``Retry-After``."""
     if error.response is not None:
         return current_app.make_response(error.response)
@@ -100,7 +100,7 @@ def http_problem(error: HTTPException) -> Response:
     given = getattr(error, "data", None) or {}
     listed = list(_flat(given.get("messages", {})))
     detail = "The request does not have the documented shape." if listed else _said(error)
-    return problem(error.code or 500, detail, headers=headers, errors=listed or None)
+    return problem(error.code or 500, detail, headers=headers, errors=listed or None, **members)
 
 
 def _said(error: HTTPException) -> str | None:

@@ -7,6 +7,7 @@ from service.core.json import JsonObject
 
 SEGMENT_ID = "01912f4e-7b1c-7c3a-9d2e-1f0a5b6c7d8e"
 ACTION_ID = "01912f4e-8c2d-7e4b-8f3a-2a1b6c7d8e9f"
+JOURNEY_ID = "01912f4e-9d3e-7f5c-8a4b-3b2c7d8e9fa0"
 DATASTREAM_ID = "01912f4e-6a0b-7d1c-8e2f-3c4d5e6f7a8b"
 APP_ID = "com.example.shop"
 _PUSHES_OPT_IN = 'consents.marketing.push.val = "y"'
@@ -29,13 +30,35 @@ TOKEN: JsonObject = {
 }
 SANDBOX: JsonObject = {"name": "dev", "title": "Development", "type": "development"}
 NAMESPACE: JsonObject = {"code": "LoyaltyId", "name": "Loyalty card", "idType": "Cross_device"}
+NAMESPACE_CHANGES: JsonObject = {"name": "Loyalty number", "priority": 3}
 INLET: JsonObject = {"name": "CRM export"}
+INLET_CHANGES: JsonObject = {"authenticationRequired": True}
 DATASTREAMS = {
     "mobile": named("For the apps", {"name": "Shop app", "platform": "mobile", "appIds": [APP_ID]}),
     "web": named(
         "For the pages",
         {"name": "Shop site", "platform": "web", "origins": ["https://www.example.com"]},
     ),
+}
+DATASTREAM_CHANGES = {
+    "loginProof": named(
+        "Ask for proof of login",
+        {
+            "loginProof": {
+                "mode": "required",
+                "algorithms": ["HS256"],
+                "secret": "<at least 32 random bytes, as your backend has them>",
+            }
+        },
+    ),
+    "limit": named("Answer so many requests a second", {"requestsPerSecond": 200}),
+    "off": named("Serve nobody any more", {"enabled": False}),
+}
+MOBILE_PROPERTY_CHANGES: JsonObject = {
+    "environments": {
+        "staging": {"datastreamId": DATASTREAM_ID, "edgeDomain": "edge.stage.example.com"},
+        "development": None,
+    }
 }
 MOBILE_PROPERTY: JsonObject = {
     "name": "Shop app",
@@ -71,6 +94,11 @@ SEGMENTS = {
         ),
     ),
 }
+SEGMENT_CHANGES: JsonObject = {
+    "name": "Full carts since yesterday",
+    "evaluationInfo": {"batch": {"enabled": True}},
+}
+SEGMENT_JOB: list[JsonObject] = [{"segmentId": SEGMENT_ID}]
 ACTIONS = {
     "push": named(
         "One push token at a JSON API",
@@ -101,6 +129,24 @@ ACTIONS = {
             "maxRetries": 1,
         },
     ),
+    "lookup": named(
+        "A look-up whose answer the journey reads, with a dynamic path and typed parameters",
+        {
+            "name": "loyalty_points",
+            "adapter": "webhook",
+            "method": "GET",
+            "url": "https://loyalty.example.com/members/{{ parameters.member }}/points",
+            "query": {"currency": "{{ parameters.currency }}"},
+            "parameters": [
+                {"name": "member", "type": "string"},
+                {"name": "currency", "type": "string", "kind": "constant", "value": "EUR"},
+            ],
+            "answers": {
+                "response": {"points": {"path": "balance.points", "type": "integer"}},
+                "errorResponse": {"why": {"path": "errors[0].message"}},
+            },
+        },
+    ),
     "fcm": named(
         "Firebase Cloud Messaging; the service account stays in the environment",
         {
@@ -109,10 +155,28 @@ ACTIONS = {
             "payload": {
                 "adb_title": "Your cart is waiting",
                 "adb_body": "{{ profile.person.name.firstName }}, until tonight.",
+                "adb_a_type": "DEEPLINK",
                 "adb_uri": "shop://cart",
             },
             "auth": {"type": "serviceAccount", "credentials": "env:ACTION_SECRET_FCM"},
             "settings": {"appId": APP_ID, "platform": "fcm", "ttlS": 3600},
+        },
+    ),
+}
+TRIALS = {
+    "person": named(
+        "Made of somebody's profile",
+        {
+            "identity": {"namespace": "CRMID", "id": "jo-1"},
+            "parameters": {"offer": "-10%"},
+        },
+    ),
+    "token": named(
+        "To a push token at hand",
+        {
+            "token": "<a push token>",
+            "parameters": {"customer": "Jo", "offer": "-10%"},
+            "event": {"eventType": "commerce.purchases"},
         },
     ),
 }
@@ -125,6 +189,13 @@ ENDPOINT_CONFIG: JsonObject = {
             "rating": {"maxCallsCount": 500, "periodInMs": 1000},
         }
     },
+}
+THROTTLING_CONFIG: JsonObject = {
+    "name": "Push vendor",
+    "urlPattern": "https://push.example.com/v1/*",
+    "methods": ["POST"],
+    "maxThroughput": 400,
+    "_edgepost": {"expireAfterMs": 3_600_000, "weights": {JOURNEY_ID: 3}},
 }
 _CALL: JsonObject = {
     "id": "push",
@@ -179,6 +250,35 @@ JOURNEYS = {
             "reentrance": {"policy": "allow", "durationInSecs": 86400},
         },
     ),
+    "reaction": named(
+        "Waits until the message is opened, for two hours at most",
+        {
+            "name": "Cart reminder, followed up",
+            "identityNamespace": "CRMID",
+            "nodes": [
+                {
+                    "id": "start",
+                    "type": "audience_qualification",
+                    "segmentId": SEGMENT_ID,
+                    "status": "realized",
+                    "transitions": [{"targetNodeId": "push"}],
+                },
+                {**_CALL, "transitions": [{"targetNodeId": "opened"}, *_CALL["transitions"][1:]]},
+                {
+                    "id": "opened",
+                    "type": "reaction",
+                    "messageNodeId": "push",
+                    "interaction": "opened",
+                    "timeout": "PT2H",
+                    "transitions": [
+                        {"targetNodeId": "reached"},
+                        {"targetNodeId": "missed", "conditionType": "timeout"},
+                    ],
+                },
+                *_ENDS,
+            ],
+        },
+    ),
     "event": named(
         "Entered by an event that carries an orchestration eventID",
         {
@@ -194,6 +294,50 @@ JOURNEYS = {
                 _CALL,
                 *_ENDS,
             ],
+        },
+    ),
+}
+DECISION: JsonObject = {"verdict": "dismiss"}
+HALTS = {
+    "action": named(
+        "Stop sending through an action; what waits is kept",
+        {"kind": "action", "subject": ACTION_ID, "reason": "wrong prices", "waiting": "hold"},
+    ),
+    "journey": named(
+        "Stop a journey's messages and give up those that wait",
+        {"kind": "journey", "subject": JOURNEY_ID, "waiting": "drop"},
+    ),
+    "destination": named(
+        "Stop calling a host",
+        {"kind": "destination", "subject": "api.push.example", "waiting": "hold"},
+    ),
+}
+REPLAYS = {
+    "count": named(
+        "Count first",
+        {"filter": {"actionId": ACTION_ID}, "maxPerMinute": 60, "dryRun": True},
+    ),
+    "capped": named(
+        "Send again what was over the cap, ten a second",
+        {"filter": {"state": "capped"}, "maxPerMinute": 600, "limit": 5000},
+    ),
+}
+RECEIPT_SOURCES = {
+    "twilio": named(
+        "Twilio: the auth token, or the secret of a shared signing key",
+        {
+            "name": "SMS receipts",
+            "provider": "twilio",
+            "secret": "<your auth token>",
+            "publicUrl": "https://hooks.example.com/sms",
+        },
+    ),
+    "generic": named(
+        "Anything that signs as Standard Webhooks says",
+        {
+            "name": "Push gateway",
+            "provider": "generic",
+            "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
         },
     ),
 }

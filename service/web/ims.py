@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 from marshmallow import EXCLUDE, Schema, fields, post_load, validate
+from werkzeug.exceptions import HTTPException
 
 from service.core.errors import ForbiddenError, UnauthorizedError
 from service.core.secret import Secret
@@ -17,7 +18,7 @@ from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import open_to_everyone
 from service.web.context import access_tokens
-from service.web.errors import UnreadableRequestError, problem
+from service.web.errors import UnreadableRequestError, http_problem, problem
 
 _NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 blueprint = Blueprint("access tokens", __name__, description="OAuth2 client credentials.")
@@ -103,6 +104,16 @@ class Tokens(MethodView):
             "scope": " ".join(issued.permissions),
         }
         return answer, _NOT_KEPT
+
+
+@blueprint.errorhandler(HTTPException)
+def _unreadable(error: HTTPException) -> Response:
+    return http_problem(error, error="invalid_request")
+
+
+@blueprint.errorhandler(UnreadableRequestError)
+def _wrong_request(error: UnreadableRequestError) -> Response:
+    return problem(400, error.detail, **{"error": "invalid_request", **error.fields})
 
 
 @blueprint.errorhandler(UnauthorizedError)

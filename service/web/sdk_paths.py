@@ -3,6 +3,7 @@
 from typing import Any
 
 from service.web.examples import DATASTREAM_ID
+from service.web.parameter_texts import text_of
 
 _FILE_ID = "94f571f308d5/fec7505defe0/launch-1a2b3c4d5e6f"
 CONFIGURATION_EXAMPLE: dict[str, Any] = {
@@ -39,7 +40,13 @@ def _file(summary: str, description: str, content: dict[str, Any]) -> dict[str, 
             "example": _FILE_ID,
         },
         *(
-            {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+            {
+                "name": name,
+                "in": "header",
+                "required": False,
+                "description": text_of(name),
+                "schema": {"type": "string"},
+            }
             for name in ("If-None-Match", "If-Modified-Since")
         ),
     ]

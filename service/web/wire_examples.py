@@ -29,6 +29,20 @@ _TOKEN: JsonObject = {
     "denylisted": False,
     "identity": {"namespace": {"code": "ECID"}, "id": _ECID},
 }
+_START_TOKEN: JsonObject = {
+    "appID": APP_ID,
+    "token": "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    "platform": "apns",
+    "attributeType": "DeliveryAttributes",
+    "identity": {"namespace": {"code": "ECID"}, "id": _ECID},
+}
+# {"alg": "ES256", "kid": "1"} and sub, ns, ecid, iat, exp of the login above
+_LOGIN_PROOF = (
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6IjEiLCJ0eXAiOiJKV1QifQ."
+    "eyJzdWIiOiJjLTEiLCJucyI6IkNSTUlEIiwiZWNpZCI6IjQxODYxNjY2MTkzMTQwMTYxOTM0Mjc2ODQ1NjUxMTQ4ODc2"
+    "OTg4IiwiaWF0IjoxNzgyOTAwMDAwLCJleHAiOjE3ODI5MDAzMDB9."
+    "c2lnbmVkLWJ5LXlvdXItYmFja2VuZA"
+)
 INTERACT = {
     "phone": named(
         "A phone announces its token, says who is logged in and what they did",
@@ -39,6 +53,29 @@ INTERACT = {
                     "xdm": _event("commerce.productListAdds"),
                     "data": {"pushNotificationDetails": [_TOKEN]},
                 }
+            ],
+        },
+    ),
+    "login": named(
+        "A phone proves a login, on a datastream that asks for `loginProof`",
+        {
+            "xdm": {"identityMap": _LOGGED_IN},
+            "events": [{"xdm": {"eventType": "app.login"}, "data": {"loginProof": _LOGIN_PROOF}}],
+        },
+    ),
+    "liveActivities": named(
+        "An iPhone announces by which token a live activity is started, and one updated",
+        {
+            "xdm": {"identityMap": {"ECID": [{"id": _ECID}]}},
+            "events": [
+                {
+                    "xdm": {"eventType": "liveActivity.pushToStart"},
+                    "data": {"liveActivityPushNotificationDetails": [_START_TOKEN]},
+                },
+                {
+                    "xdm": {"eventType": "liveActivity.updateToken"},
+                    "data": {"liveActivityID": "order-4711", "token": "5e6f70819a0b1c2d3e4f"},
+                },
             ],
         },
     ),

@@ -7,6 +7,7 @@ decorator describes them.
 from typing import Any
 
 from service.web import sdk_paths, wire_examples, wire_schemas
+from service.web.edge.target import MEDIA_EVENTS
 
 TAG = "wire"
 _PROBLEM = {"$ref": "#/components/responses/DEFAULT_ERROR"}
@@ -39,7 +40,12 @@ def _edge(
         "parameters": [
             _parameter("basePath", "path", "`ee`, `ee-pre-prd` or one of your own."),
             _parameter("configId", "query", "The datastream."),
-            _parameter("requestId", "query", "A UUID; `x-request-id` will do instead."),
+            _parameter(
+                "requestId",
+                "query",
+                "A UUID; `x-request-id` will do instead. An event without `_id` is kept once by "
+                "this and its place among `events`, so a retry sends the same again.",
+            ),
         ],
         "requestBody": body,
         "responses": {**answers, "default": _PROBLEM},
@@ -50,7 +56,9 @@ def _media(
     summary: str, description: str, body: dict[str, Any], answers: dict[str, Any]
 ) -> dict[str, Any]:
     operation = _edge(summary, description, body, answers)
-    named = _parameter("mediaEvent", "path", "`sessionStart`, `play`, `ping` and so on.")
+    about = "An event of the Media Edge API; others are 404."
+    named = _parameter("mediaEvent", "path", about)
+    named["schema"]["enum"] = list(MEDIA_EVENTS)
     return {**operation, "parameters": [named, *operation["parameters"]]}
 
 

@@ -8,6 +8,7 @@ Source: Edge ``RequestBuilder`` (Android, iOS), alloy; XDM ``identitymap`` and
 
 from service.core.json import JsonObject
 from service.identity.identity_map import MAX_VALUE_LENGTH, AuthenticatedState
+from service.profiles.live_activities import PLATFORMS as LIVE_ACTIVITY_PLATFORMS
 from service.profiles.push_tokens import MOBILE_PLATFORMS, WEB_PLATFORMS
 
 _TEXT: JsonObject = {"type": "string"}
@@ -70,6 +71,10 @@ _XDM = _object(
     },
     about="An XDM ExperienceEvent; anything else in it is kept.",
 )
+_DEVICE = _object(
+    {"namespace": _object({"code": _TEXT}), "id": _TEXT},
+    about="The device; left out, the event's ECID.",
+)
 _PUSH_TOKEN = _object(
     {
         "appID": {**_TEXT, "minLength": 1, "maxLength": 255},
@@ -81,12 +86,24 @@ _PUSH_TOKEN = _object(
             "description": "`web` on a web datastream, the others on a mobile one.",
         },
         "denylisted": {"type": "boolean"},
-        "identity": _object(
-            {"namespace": _object({"code": _TEXT}), "id": _TEXT},
-            about="The device; left out, the event's ECID.",
-        ),
+        "identity": _DEVICE,
     },
     required=("appID", "token", "platform"),
+)
+_START_TOKEN = _object(
+    {
+        "appID": {**_TEXT, "minLength": 1, "maxLength": 255},
+        "token": {"type": ["string", "null"], "maxLength": 4096},
+        "platform": {**_TEXT, "maxLength": 16, "examples": sorted(LIVE_ACTIVITY_PLATFORMS)},
+        "attributeType": {
+            **_TEXT,
+            "minLength": 1,
+            "maxLength": 255,
+            "description": "The type of the activity's attributes, as the app names it.",
+        },
+        "identity": _DEVICE,
+    },
+    required=("appID", "platform", "attributeType"),
 )
 _EVENT = _object(
     {
@@ -95,9 +112,37 @@ _EVENT = _object(
             {
                 "pushNotificationDetails": _list(
                     _PUSH_TOKEN, "Push tokens of the device, as the Messaging extension sends.", 20
-                )
+                ),
+                "liveActivityPushNotificationDetails": _list(
+                    _START_TOKEN, "Tokens by which live activities are started.", 100
+                ),
+                "liveActivityID": {
+                    **_TEXT,
+                    "maxLength": 255,
+                    "description": (
+                        "In an event of type `liveActivity.updateToken`: the activity that `token` "
+                        "updates."
+                    ),
+                },
+                "token": {
+                    "type": ["string", "null"],
+                    "maxLength": 4096,
+                    "description": "Beside `liveActivityID`, of the event's ECID.",
+                },
+                "loginProof": {
+                    "type": ["string", "array"],
+                    "items": _TEXT,
+                    "description": (
+                        "JWTs (one, or a list of at most 5) by which your backend vouches for the "
+                        "logins of this event, while the datastream's `loginProof.mode` is not "
+                        "`off`. Never stored then."
+                    ),
+                },
             },
-            about="Free-form; only the push tokens are read.",
+            about=(
+                "Free-form, and kept; read are push tokens, live activity tokens and proofs of "
+                "login."
+            ),
         ),
         "meta": _object(
             {"collect": _object({"datasetId": _TEXT})},

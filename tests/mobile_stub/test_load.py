@@ -100,6 +100,46 @@ def test_every_kind_of_failure_is_counted_as_what_it_was(edge: ScriptedEdge) -> 
     assert len(tally.latencies_ms) == 5
 
 
+def test_what_the_service_says_is_counted_in_its_words(edge: ScriptedEdge) -> None:
+    warned = {
+        "handle": [],
+        "warnings": [
+            {"title": "A push token was not taken", "report": {"cause": {"message": "tokenEmpty"}}},
+            {"title": "User consent missing"},
+        ],
+    }
+    problem = {"title": "Invalid datastream ID", "detail": "It does not exist."}
+    edge.replies = [
+        answer(400, json.dumps(problem).encode()),
+        answer(400, json.dumps(problem).encode()),
+        answer(502, b"<html>"),
+        answer(200, b"\x00" + json.dumps({"requestId": "r", **warned}).encode() + b"\n"),
+    ]
+
+    tally = play(plan(edge, devices=1, rate=100.0, duration_s=0.05))
+
+    assert tally.refusals == Counter(
+        {"400 Invalid datastream ID: It does not exist.": 2, "502 <html>": 1}
+    )
+    assert tally.warnings == Counter(
+        {"A push token was not taken: tokenEmpty": 1, "User consent missing": 1}
+    )
+    assert tally.warned == 1
+    text = shown(plan(edge), tally)
+    assert "Refused (2): 400 Invalid datastream ID: It does not exist." in text
+    assert "Warned (1): A push token was not taken: tokenEmpty" in text
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "localhost", "ftp://a", "http://"])
+def test_an_address_without_a_scheme_is_refused(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["load", "--url", url, "--datastream", "ds"])
+
+    assert "such as http://127.0.0.1:8080" in capsys.readouterr().err
+
+
 def test_a_service_that_is_away_ends_the_load_all_the_same() -> None:
     away = Plan("http://127.0.0.1:1", "ds", ClientName.IOS, 2, 100.0, 0.05)
 

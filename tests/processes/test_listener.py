@@ -17,15 +17,17 @@ from tests.support.clocks import FixedClock
 
 HEADERS = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
 WITHIN_S = 10
+_STATUSES = {"/204": "204 No Content", "/304": "304 Not Modified"}
 
 
 @contextmanager
 def listening(clock: FixedClock) -> Iterator[int]:
     """Yield the port of a listener with a single thread, which answers "ok"."""
 
-    def application(_: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        start_response("200 OK", [("Content-Length", "2")])
-        return [b"ok"]
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        status = _STATUSES.get(environ["PATH_INFO"])
+        start_response(status or "200 OK", [] if status else [("Content-Length", "2")])
+        return [b"" if status else b"ok"]
 
     settings = Settings("sqlite://", (), port=0, request_threads=1)
     listener = Listener(application, settings, patience_s=30)
@@ -59,6 +61,32 @@ def is_ended(sender: socket.socket) -> bool:
         return sender.recv(1) == b""
     except ConnectionResetError:
         return True
+
+
+@pytest.mark.parametrize("path", ["/204", "/304", "/200"])
+def test_an_answer_without_a_body_keeps_the_connection(path: str) -> None:
+    with listening(FixedClock()) as port:
+        connection = HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)
+        connection.connect()
+        ours = connection.sock
+        for _ in range(3):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+
+            assert (answer.status, answer.getheader("Connection")) == (int(path[1:]), None)
+            assert connection.sock is ours
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/204", "/304"])
+def test_a_client_that_asks_for_the_end_gets_it(path: str) -> None:
+    with listening(FixedClock()) as port:
+        connection = HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)
+        connection.request("GET", path, headers={"Connection": "close"})
+
+        assert connection.getresponse().getheader("Connection") == "close"
+        connection.close()
 
 
 @pytest.mark.parametrize("begun", [b"P", HEADERS[:-2], HEADERS, HEADERS + b"{"])

@@ -15,7 +15,7 @@ from service.audit.models import AuditEntry
 from service.db.session import SessionFactory
 from service.flows.sources import DatastreamSource
 from service.identity.identity_map import identity_key
-from service.profiles import live_activities, lookups
+from service.profiles import live_activities, live_activity_targets, lookups
 from service.profiles.models import ExperienceEvent, PushToken, PushTokenOwner
 from service.web.edge.identity_cookie import cookie_name, encode_cookie
 from service.web.wsgi import Application
@@ -92,8 +92,9 @@ class World:
         key = identity_key(namespace, value)
         with self.store.opened() as session:
             wanted = live_activities.Kind(kind)
-            found = live_activities.of_people(session, PROD, [key], wanted, name)
-        return [each.token for each in found.get(key, ())]
+            found = live_activity_targets.of_named(session, PROD, wanted, [(key, name)])
+        tokens = found.get((key, name), ())
+        return [each.token for each in tokens if each.denylisted_at is None]
 
     def _post(self, body: bytes, datastream_id: Any) -> Reply:
         self._clock.advance(1)

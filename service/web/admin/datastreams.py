@@ -84,7 +84,7 @@ class OneDatastream(MethodView):
             return datastreams.get(session, scope(), datastream_id)
 
     @requires(Permission.DATASTREAMS_WRITE)
-    @blueprint.arguments(DatastreamChangesSchema)
+    @blueprint.arguments(DatastreamChangesSchema, examples=examples.DATASTREAM_CHANGES)
     @blueprint.response(200, DatastreamSchema)
     def patch(self, written: Written[DatastreamChanges], datastream_id: UUID) -> Datastream:
         """Change a datastream; running processes follow within five seconds.

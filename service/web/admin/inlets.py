@@ -58,7 +58,7 @@ class OneInlet(MethodView):
             return inlets.get(session, scope(), inlet_id)
 
     @requires(Permission.DATASTREAMS_WRITE)
-    @blueprint.arguments(InletChangesSchema)
+    @blueprint.arguments(InletChangesSchema, example=examples.INLET_CHANGES)
     @blueprint.response(200, InletSchema)
     def patch(self, changes: InletChanges, inlet_id: UUID) -> Inlet:
         """Change an inlet; running processes follow within five seconds.

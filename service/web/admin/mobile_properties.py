@@ -75,7 +75,7 @@ class OneMobileProperty(MethodView):
             return mobile_properties.get(session, scope(), property_id)
 
     @requires(Permission.DATASTREAMS_WRITE)
-    @blueprint.arguments(MobilePropertyChangesSchema)
+    @blueprint.arguments(MobilePropertyChangesSchema, example=examples.MOBILE_PROPERTY_CHANGES)
     @blueprint.response(200, MobilePropertySchema)
     def patch(self, changes: MobilePropertyChanges, property_id: UUID) -> MobileProperty:
         """Change a mobile property; what apps download follows within five seconds.

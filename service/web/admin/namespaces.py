@@ -50,7 +50,7 @@ class OneNamespace(MethodView):
             return namespaces.get(session, scope(), code)
 
     @requires(Permission.NAMESPACES_WRITE)
-    @blueprint.arguments(NamespaceChangesSchema)
+    @blueprint.arguments(NamespaceChangesSchema, example=examples.NAMESPACE_CHANGES)
     @blueprint.response(200, NamespaceSchema)
     def patch(self, changes: NamespaceChanges, code: str) -> IdentityNamespace:
         """Change a namespace's name or priority.

@@ -56,7 +56,12 @@ def _found(namespace: str, value: str) -> ProfileView:
     """Return the person; a namespace is found whatever its case, as Adobe's clients write it."""
     with unit_of_work(services().sessions) as session:
         known = {each.code.lower(): each.code for each in namespaces.list_all(session, scope())}
-        code = known.get(namespace.lower(), namespace)
+        code = known.get(namespace.lower())
+        if code is None:
+            raise NotFoundError(
+                f"There is no namespace {namespace!r} in this sandbox: /idnamespace/identities "
+                "lists them.",
+            )
         view = find_profile(session, scope(), code, value)
     if view is None:
         raise NotFoundError(f"Nobody was seen with this identity of {namespace}.")

@@ -9,6 +9,7 @@ from service.access.permissions import Permission
 from service.db.session import unit_of_work
 from service.segments import evaluation_jobs
 from service.segments.evaluation_jobs import EvaluationJob
+from service.web import examples
 from service.web.api import Blueprint
 from service.web.auth import requires
 from service.web.context import record_change, scope, services
@@ -22,7 +23,7 @@ class SegmentJobs(MethodView):
     """Batch runs."""
 
     @requires(Permission.SEGMENTS_WRITE)
-    @blueprint.arguments(SegmentJobItemSchema(many=True))
+    @blueprint.arguments(SegmentJobItemSchema(many=True), example=examples.SEGMENT_JOB)
     @blueprint.response(200, SegmentJobSchema)
     def post(self, wanted: list[dict[str, Any]]) -> EvaluationJob:
         """Evaluate segments for everybody; an empty list means all of them."""

@@ -73,7 +73,7 @@ class OneSegment(MethodView):
             return segment_answer(definitions.get(session, scope(), segment_id))
 
     @requires(Permission.SEGMENTS_WRITE)
-    @blueprint.arguments(SegmentChangesSchema)
+    @blueprint.arguments(SegmentChangesSchema, example=examples.SEGMENT_CHANGES)
     @blueprint.response(200, SegmentSchema)
     def patch(self, changes: SegmentChanges, segment_id: UUID) -> dict[str, Any]:
         """Change a segment; a new rule is evaluated for everybody by a job."""

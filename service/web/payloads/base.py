@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 MOST_PER_PAGE = 200
 NOT_AN_OBJECT = "Expected a JSON object."
@@ -35,6 +35,20 @@ class Payload(Schema):
         """Options of marshmallow."""
 
         unknown = RAISE
+
+
+class Changes(Payload):
+    """What to change of something; some of what it shows cannot be changed, which is said."""
+
+    fixed: ClassVar[frozenset[str]] = frozenset()
+
+    @pre_load
+    def refuse_fixed(self, data: Any, **_: Any) -> Any:
+        """Tell a key that nobody can change from one that nobody knows."""
+        named = sorted(self.fixed & data.keys()) if isinstance(data, dict) else []
+        if named:
+            raise ValidationError({name: ["Cannot be changed."] for name in named})
+        return data
 
 
 class Flag(fields.Boolean):

@@ -18,6 +18,7 @@ from service.catalog.models import Datastream
 from service.web.context import services
 from service.web.payloads.base import (
     ORG_ID,
+    Changes,
     Choice,
     Flag,
     PageInfoSchema,
@@ -115,9 +116,15 @@ class DatastreamSchema(SettingsFields):
         return own | shown_settings(row.settings, has_secret=row.login_key is not None)
 
 
-class DatastreamChangesSchema(SettingsFields):
+class DatastreamChangesSchema(Changes, SettingsFields):
     """What to change; a key that is left out leaves its value as it is, in `loginProof` too."""
 
+    fixed = frozenset(
+        {
+            *("id", "platform", "imsOrgId", "eventDatasetId", "profileDatasetId"),
+            *("createdAt", "updatedAt"),
+        },
+    )
     name = name_field()
     is_enabled = Flag(data_key="enabled")
     app_ids = _app_ids()

@@ -17,6 +17,7 @@ from service.catalog.mobile_settings import (
 from service.catalog.models import MobileProperty
 from service.catalog.sdk_configuration import App
 from service.web.payloads.base import (
+    Changes,
     Choice,
     Flag,
     PageInfoSchema,
@@ -190,9 +191,10 @@ class MobilePropertySchema(Payload):
         }
 
 
-class MobilePropertyChangesSchema(Payload):
+class MobilePropertyChangesSchema(Changes):
     """What to change; a key that is left out leaves its value as it is."""
 
+    fixed = frozenset({"id", "appId", "createdAt", "updatedAt"})
     name = name_field()
     extensions = _extensions()
     environments = fields.Nested(EnvironmentsChangesSchema)

@@ -15,8 +15,8 @@ from service.core.json import JsonObject
 from service.core.secret import mask_token
 from service.identity.models import Identity
 from service.profiles import web_push
-from service.profiles.live_activities import Kind
-from service.profiles.lookups import HeldLiveActivity, ProfileView, TokenHistory
+from service.profiles.live_activities import HeldLiveActivity, Kind
+from service.profiles.lookups import ProfileView, TokenHistory
 from service.profiles.models import PushToken, PushTokenOwner
 from service.web.payloads.base import Payload
 
@@ -180,7 +180,7 @@ def entity_answer(view: ProfileView) -> JsonObject:
             "appID": held.token.app_id,
             "platform": held.token.platform,
             "attributeType": held.token.name,
-            "token": mask_token(held.token.token or ""),
+            "token": mask_token(held.token.token),
             "denylisted": held.token.denylisted_at is not None,
         }
         for held in view.live_activities
@@ -240,7 +240,7 @@ def _live_activity(held: HeldLiveActivity, members: Mapping[UUID, Identity]) -> 
         "name": token.name,
         "app_id": token.app_id,
         "platform": token.platform,
-        "token": mask_token(token.token or ""),
+        "token": mask_token(token.token),
         "is_owned": held.owner_id in members,
         "registered_at": token.registered_at,
         "denylisted_at": token.denylisted_at,

@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import pytest
+
 from tests.support.admin import AdminClient
 
 NEW = {"name": "app", "platform": "mobile", "appIds": ["com.example.app"]}
@@ -38,12 +40,17 @@ def test_an_empty_change_changes_nothing(client: AdminClient) -> None:
     assert client.patch(f"/datastreams/{made['id']}", json={}).get_json() == made
 
 
-def test_the_platform_cannot_be_changed(client: AdminClient) -> None:
+@pytest.mark.parametrize("name", ["platform", "id", "imsOrgId", "eventDatasetId", "createdAt"])
+def test_what_cannot_be_changed_is_told_as_that(client: AdminClient, name: str) -> None:
     made = client.post("/datastreams", json=NEW).get_json()
+    change = {name: "web", "name": "Other"}
 
-    answer = client.patch(f"/datastreams/{made['id']}", json={"platform": "web"})
+    answer = client.patch(f"/datastreams/{made['id']}", json=change)
 
     assert answer.status_code == 422
+    assert answer.get_json()["errors"] == [
+        {"in": "json", "path": name, "detail": "Cannot be changed."}
+    ]
     assert client.get(f"/datastreams/{made['id']}").get_json() == made
 
 

@@ -136,6 +136,16 @@ def test_a_change_is_partial_and_null_removes(client: AdminClient) -> None:
     assert client.get(path).get_json() == one
 
 
+@pytest.mark.parametrize("name", ["id", "appId", "createdAt", "updatedAt"])
+def test_what_cannot_be_changed_is_told_as_that(client: AdminClient, name: str) -> None:
+    answer = client.patch(f"{PATH}/{made(client)['id']}", json={name: "a/b"})
+
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"] == [
+        {"in": "json", "path": name, "detail": "Cannot be changed."}
+    ]
+
+
 def test_an_environment_that_a_change_adds_must_be_whole(client: AdminClient) -> None:
     document = made(client)
     path = f"{PATH}/{document['id']}"

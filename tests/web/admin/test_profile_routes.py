@@ -10,7 +10,13 @@ from service.core.ids import derived_key, new_key
 from service.db.session import SessionFactory, unit_of_work
 from service.identity.identity_map import identity_key
 from service.identity.models import Identity
-from service.profiles.models import LiveActivityToken, Profile, PushToken, PushTokenOwner
+from service.profiles.models import (
+    LiveActivityOwner,
+    LiveActivityToken,
+    Profile,
+    PushToken,
+    PushTokenOwner,
+)
 from service.sandboxes.scope import Scope
 from tests.support.admin import AdminClient
 from tests.support.clocks import START, FixedClock
@@ -151,6 +157,13 @@ def test_somebody_who_was_never_seen_is_404(client: AdminClient) -> None:
     assert client.get("/data/core/ups/access/entities", query_string=query).status_code == 404
 
 
+def test_a_namespace_that_is_not_there_is_named(client: AdminClient) -> None:
+    answer = client.get("/profiles/NOPE/1")
+
+    assert answer.status_code == 404
+    assert answer.get_json()["detail"].startswith("There is no namespace 'NOPE' in this sandbox")
+
+
 @pytest.mark.parametrize("missing", ["schema.name", "entityId", "entityIdNS"])
 def test_an_entity_needs_schema_id_and_namespace(client: AdminClient, missing: str) -> None:
     query = {"schema.name": "_xdm.context.profile", "entityId": "x", "entityIdNS": "Email"}
@@ -174,21 +187,34 @@ LIVE = "80f3c1-whole-token-that-nobody-may-read-d4e5f6"
 FOOD = "FoodDeliveryAttributes"
 
 
-def _activity(scope: Scope, kind: str, name: str, **changes: Any) -> LiveActivityToken:
+def _activity(
+    scope: Scope, kind: str, name: str, *, has_moved: bool = False, **changes: Any
+) -> tuple[LiveActivityToken, LiveActivityOwner]:
+    """Return a token of the device and which device has it."""
+    key, device = new_key(), identity_key("ECID", ECID)
     whole: dict[str, Any] = {
         "sandbox_id": scope.sandbox_id,
-        "device_id": identity_key("ECID", ECID),
+        "device_id": device,
         "kind": kind,
         "name": name,
         "app_id": "com.example.app" if kind == "start" else None,
         "platform": "apns" if kind == "start" else None,
         "token": LIVE,
-        "token_id": new_key(),
+        "token_id": key,
         "announced_at": START,
         "announced_event": "e-1",
         "registered_at": START,
     }
-    return LiveActivityToken(**{**whole, **changes})
+    owner = LiveActivityOwner(
+        sandbox_id=scope.sandbox_id,
+        token_id=key,
+        device_id=STRANGER if has_moved else device,
+        kind=kind,
+        announced_at=START,
+        announced_event="e-1",
+        registered_at=START,
+    )
+    return LiveActivityToken(**{**whole, **changes}), owner
 
 
 def _log_in(store: SessionFactory, scope: Scope, login: UUID | None) -> None:
@@ -206,9 +232,9 @@ def test_live_activities_are_shown_by_their_end(
     with unit_of_work(store) as session:
         session.add_all(
             [
-                _activity(scope, "start", FOOD, registered_at=START + timedelta(hours=1)),
-                _activity(scope, "update", "order-4711", denylisted_at=START),
-                _activity(scope, "start", "MovedAttributes", token=None, token_id=None),
+                *_activity(scope, "start", FOOD, registered_at=START + timedelta(hours=1)),
+                *_activity(scope, "update", "order-4711", denylisted_at=START),
+                *_activity(scope, "start", "MovedAttributes", has_moved=True),
             ],
         )
     _log_in(store, scope, known)
@@ -245,7 +271,7 @@ def test_a_live_activity_is_owned_by_whoever_is_logged_in(
     owned: bool,
 ) -> None:
     with unit_of_work(store) as session:
-        session.add(_activity(scope, "start", FOOD))
+        session.add_all(_activity(scope, "start", FOOD))
     _log_in(store, scope, login)
 
     answer = client.get(f"/profiles/Email/{EMAIL}").get_json()
@@ -257,7 +283,7 @@ def test_adobes_path_answers_the_start_tokens_that_the_person_owns(
     client: AdminClient, store: SessionFactory, scope: Scope, known: UUID
 ) -> None:
     with unit_of_work(store) as session:
-        session.add_all([_activity(scope, "start", FOOD), _activity(scope, "update", "order")])
+        session.add_all([*_activity(scope, "start", FOOD), *_activity(scope, "update", "order")])
         profile = session.get(Profile, (scope.sandbox_id, known))
         assert profile is not None
         profile.attributes = {"liveActivityPushNotificationDetails": [{"token": LIVE}]}

@@ -18,6 +18,8 @@ from tests.support.admin import (
 )
 from tests.support.clocks import FixedClock
 
+_FORM = "application/x-www-form-urlencoded"
+
 
 def _ask(app: Flask, form: dict[str, str]) -> Any:
     return app.test_client().post("/ims/token/v3", data=form)
@@ -37,6 +39,27 @@ def test_scopes_of_adobes_clients_are_tolerated(app: Flask) -> None:
     form = token_form(*new_client(app), scope="openid,AdobeID,read_organizations")
 
     assert _ask(app, form).status_code == 200
+
+
+def test_every_refusal_has_oauths_error(app: Flask) -> None:
+    whole = token_form(*new_client(app))
+    client = app.test_client()
+    without = [{name: value for name, value in whole.items() if name != left} for left in whole]
+    refusals = {
+        "invalid_request": [
+            *(client.post("/ims/token/v3", data=form) for form in without),
+            client.post("/ims/token/v3", data={**whole, "client_id": "x" * 65}),
+            client.post("/ims/token/v3", json=whole),
+            client.post("/ims/token/v3", data=b"client_id=\xff", content_type=_FORM),
+        ],
+        "unsupported_grant_type": [_ask(app, {**whole, "grant_type": "password"})],
+        "invalid_client": [_ask(app, {**whole, "client_secret": "wrong"})],
+        "invalid_scope": [_ask(app, {**whole, "scope": "everything"})],
+    }
+
+    for error, answers in refusals.items():
+        told = [(each.status_code // 100, each.get_json()["error"]) for each in answers]
+        assert told == [(4, error)] * len(answers)
 
 
 def test_the_answer_says_what_the_token_allows(app: Flask) -> None:
