@@ -97,8 +97,8 @@ def facts_ahead(definition: JourneyDefinition, node_id: str, facts: Facts) -> Fa
     """Return what is not known of all that can be asked from a node to the next rest.
 
     One fetch of these is enough to plan up to there, whichever way it goes; a reaction is no rest
-    for somebody who has reacted. Engines may call it
-    before planning, to fetch for many instances at once.
+    for somebody who has reacted. Engines may call it before planning, to fetch for many instances
+    at once.
     """
     expressions: set[str] = set()
     paths: set[str] = set()

@@ -248,7 +248,7 @@ def _reaction(
     return Reaction(
         id=node_id,
         name=name,
-        message_node_id=fields.text("messageNodeId"),
+        message_node_id=fields.text("messageNodeId", is_required=True),
         interaction=kind or InteractionKind.OPENED,
         action_id=fields.optional_text("actionID"),
         timeout=_duration(fields, "timeout"),

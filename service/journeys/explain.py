@@ -194,7 +194,8 @@ def _of_step(step: StepEvent) -> Line:
         *("actionExecutionErrorCode", "actionExecutionOriginError", "actionExecutionOriginCode"),
     )
     has_failed = fields.get("stepStatus") in {"Error", "TimedOut"}
-    nobody_reacted = "noReaction" if has_failed and fields.get("nodeType") == "reaction" else None
+    unheard = "messageNotSent" if "messageNotSent" in ours else "noReaction"
+    nobody_reacted = unheard if has_failed and fields.get("nodeType") == "reaction" else None
     known = (ours.get(name) for name in ("endDetail", "deliveryOutcome", "interaction"))
     return Line(
         Asked.STEP,

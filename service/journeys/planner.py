@@ -40,6 +40,15 @@ _WhileInside: TypeAlias = TimerFired | DeliveryEnded | Interacted | LifeEnded | 
 _TIMED = frozenset({WaitingFor.TIMER, WaitingFor.REACTION})
 _TIMER_EVENT = "scheduledNotificationReceived"
 _GOES_ON = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.SUPPRESSED})
+# Of an unknown or timed-out call nothing says that the message did not arrive.
+_NOT_SENT = frozenset(
+    {
+        DeliveryOutcome.SUPPRESSED,
+        DeliveryOutcome.CAPPED,
+        DeliveryOutcome.FAILED,
+        DeliveryOutcome.EXPIRED,
+    },
+)
 
 
 def plan(
@@ -59,7 +68,8 @@ def plan(
       ``failed`` with the outcome as its detail. An unknown outcome counts as an error because
       nothing says that the message arrived.
     * Whoever reacted before they came to a reaction, or before its time was found to be over, goes
-      the way of those who react.
+      the way of those who react. To a message that was not sent nobody is waited for; where its
+      outcome is unknown somebody may react.
     * Stale stimuli change nothing: a second outcome, one of another node, a timer set at an
       earlier step. ``Plan.ignored`` says why.
     * After 91 days the instance may neither rest nor call again; it ends as ``failed``,
@@ -181,6 +191,8 @@ def _take_outcome(walk: Walk, ended: DeliveryEnded) -> Plan:
         return walk.ignored(Ignored.DELIVERY_OF_OTHER_NODE)
     goes_on = ended.outcome in _GOES_ON
     walk.state = replace(walk.state, context=_context_after(walk.state.context, node, ended))
+    if ended.outcome in _NOT_SENT and walk.definition.awaits_reaction_to(node.id):
+        walk.state = replace(walk.state, not_sent=(*walk.state.not_sent, node.id))
     step = replace(
         action_step(node),
         outcome=ended.outcome,
@@ -222,18 +234,26 @@ def _context_after(context: JsonObject, node: CustomAction, ended: DeliveryEnded
     """Return the context with the outcome, as expressions read it further on.
 
     Source: Journey Optimizer, custom action responses (``jo_status_code``) and journey properties
-    (``lastErrorCode``, ``lastNodeUIDInError`` and the like).
+    (``lastErrorCode``, ``lastNodeUIDInError`` and the like). The status and what an action
+    maps of its answers stay, under ``action`` and the node's id: Adobe's ``@action{Name.field}``.
     """
     error = execution_error(ended.outcome, ended.code)
+    status = {"jo_status_code": _jo_status_code(ended, error)}
     last_action: JsonObject = {
         "nodeId": node.id,
         "nodeName": node.name or node.id,
         "outcome": ended.outcome.value,
         "code": ended.code,
-        "jo_status_code": _jo_status_code(ended, error),
+        **status,
         "response": ended.response,
+        **(ended.mapped or {}),
     }
-    changed: dict[str, Any] = {**context, "lastAction": last_action}
+    of_node = {node.id: {**status, **(ended.mapped or {})}}
+    changed: dict[str, Any] = {
+        **context,
+        "lastAction": last_action,
+        "action": {**context.get("action", {}), **of_node},
+    }
     if error is not None:
         changed["lastError"] = {
             "nodeId": node.id,

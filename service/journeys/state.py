@@ -69,7 +69,8 @@ class InstanceState:
 
     ``sequence`` counts the steps recorded so far and grows with each; a timer carries the value
     it was set at, which is how a late one is known. ``context`` is what expressions and
-    parameters read under ``context.``: ``event``, ``segment``, ``lastAction``, ``lastError``.
+    parameters read under ``context.``: ``event``, ``segment``, ``lastAction``, ``lastError``, and
+    ``action`` by node. ``not_sent`` are the nodes to whose messages a reaction listens in vain.
     """
 
     waiting_for: WaitingFor = WaitingFor.ENTRY
@@ -81,6 +82,7 @@ class InstanceState:
     due_at: datetime | None = None
     context: JsonObject = field(default_factory=dict)
     ended: Ending | None = None
+    not_sent: tuple[str, ...] = ()
 
     @property
     def life_ends_at(self) -> datetime | None:

@@ -109,7 +109,7 @@ class Step:
     """One step of one instance; ``sequence`` counts from 1 without gaps.
 
     ``awaits_reaction`` marks a dispatch whose message a node further on listens to; ``reaction`` is
-    what such a node learned.
+    what such a node learned, and without ``is_message_sent`` there was nothing to listen to.
     """
 
     sequence: int
@@ -129,6 +129,7 @@ class Step:
     action: ActionStep | None = None
     awaits_reaction: bool = False
     reaction: Interaction | None = None
+    is_message_sent: bool = True
     ended: Ending | None = None
 
     @property
@@ -152,6 +153,7 @@ class StepDetails(TypedDict, total=False):
     action: ActionStep | None
     awaits_reaction: bool
     reaction: Interaction | None
+    is_message_sent: bool
     ended: Ending | None
 
 
@@ -239,6 +241,7 @@ def step_to_xdm(step: Step, run: Run) -> JsonObject:
         else None,
         "deliveryCode": step.action.code if step.action else None,
         "awaitsReaction": step.awaits_reaction or None,
+        "messageNotSent": None if step.is_message_sent else True,
         "interaction": step.reaction.kind.value if step.reaction else None,
         "interactionActionID": step.reaction.action_id if step.reaction else None,
     }

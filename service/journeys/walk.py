@@ -233,10 +233,13 @@ class Walk:
         if seen is None:
             return facts_ahead(self.definition, node.id, self.facts)
         found = answering(node, seen)
-        if found is None:
-            self._rest(node, node.timeout, WaitingFor.REACTION)
-            return None
-        return self.reacted(node, found)
+        if found is not None:
+            return self.reacted(node, found)
+        if node.message_node_id in self.state.not_sent:
+            self.note(node, status=StepStatus.TIMED_OUT, is_message_sent=False)
+            return transition_of(node, TransitionKind.TIMEOUT)
+        self._rest(node, node.timeout, WaitingFor.REACTION)
+        return None
 
     def _rest(self, node: Node, duration: timedelta, waiting_for: WaitingFor) -> None:
         """Come to rest until a moment at most, if the instance may live that long."""

@@ -72,6 +72,7 @@ def test_a_reaction_is_read_with_its_message_and_its_time() -> None:
         ("interaction", "clicked", "unknownValue"),
         ("timeout", None, "missing"),
         ("timeout", "tomorrow", "badDuration"),
+        ("messageNodeId", None, "missing"),
         ("messageNodeId", 5, "wrongType"),
         ("actionID", [], "wrongType"),
         ("actionId", "act-1", "unknownKey"),

@@ -150,6 +150,22 @@ def test_the_outcome_can_be_read_further_on() -> None:
     }
 
 
+def test_what_is_mapped_of_an_answer_stays_under_its_node() -> None:
+    failed = DeliveryEnded(
+        "call", DeliveryOutcome.FAILED, code="409", mapped={"errorResponse": {"why": "known"}}
+    )
+    logged = DeliveryEnded("log", DeliveryOutcome.CAPPED)
+
+    first = told(entered(), failed)
+    second = told(first.state, logged)
+
+    assert first.state.context["lastAction"]["errorResponse"] == {"why": "known"}
+    assert second.state.context["action"] == {
+        "call": {"jo_status_code": "http_409", "errorResponse": {"why": "known"}},
+        "log": {"jo_status_code": "capped"},
+    }
+
+
 @pytest.mark.parametrize(
     ("outcome", "code", "expected"),
     [
@@ -555,6 +571,25 @@ def test_a_reaction_is_left_by_its_way_exactly_when_the_person_reacted_before(
             gave_up = step.status is StepStatus.TIMED_OUT
             assert has_reacted is not (is_resting or gave_up)
             assert (step.reaction is not None) is has_reacted
+
+
+@given(**RUNS)
+def test_nobody_rests_for_a_reaction_to_a_message_that_was_not_sent(
+    definition: JourneyDefinition,
+    tellers: list[Teller],
+    results: dict[str, bool],
+    seed: int,
+) -> None:
+    log = _run(definition, tellers, results, seed)
+
+    outcomes = {step.node_id: step.action.outcome for step in log.steps if step.action}
+    for step in log.steps:
+        node = definition.by_id[step.node_id]
+        if isinstance(node, Reaction) and step.ended is None and step.reaction is None:
+            outcome = outcomes[node.message_node_id]
+            is_waited_for = outcome in {"sent", "unknown", "timedout"}
+            assert step.is_message_sent is is_waited_for
+            assert step.is_node_processed or is_waited_for
 
 
 @given(**RUNS)

@@ -88,6 +88,25 @@ def test_whoever_reacted_before_passes_at_once() -> None:
     assert planned.steps[1].reaction == OPENED
 
 
+@pytest.mark.parametrize("outcome", ["suppressed", "capped", "failed", "expired"])
+def test_a_message_that_was_not_sent_is_not_waited_for(outcome: str) -> None:
+    document = followed()
+    node_of(document, "call")["transitions"][1]["targetNodeId"] = "opened"
+    ended = DeliveryEnded("call", DeliveryOutcome(outcome))
+
+    planned = plan(parse(document), calling(), ended, gold(), START, 1)
+
+    assert [step.node_id for step in planned.steps] == ["call", "opened", "log"]
+    assert planned.steps[1].status is StepStatus.TIMED_OUT
+    assert fields_of(planned, 1)["messageNotSent"] is True
+
+
+def test_whoever_reacted_to_what_seemed_lost_goes_their_way() -> None:
+    planned = told(calling(), DeliveryEnded("call", DeliveryOutcome.SUPPRESSED), OPENED)
+
+    assert [step.node_id for step in planned.steps] == ["call", "opened", "done"]
+
+
 def test_a_reaction_that_is_told_moves_the_person_on() -> None:
     planned = told(waiting(), Interacted("call", OPENED), after=timedelta(hours=1))
 

@@ -26,6 +26,7 @@ from tests.journeys.worlds import (
     documents,
     facts_for,
     followed,
+    node_of,
     welcome,
 )
 
@@ -81,6 +82,19 @@ def test_whoever_does_not_goes_the_other_way_when_the_time_is_over() -> None:
 
     assert story.node_ids == ("start", "tier", "call", "opened", "log", "done")
     assert story.ended_at == START + timedelta(days=2)
+
+
+@pytest.mark.parametrize("outcome", list(DeliveryOutcome))
+def test_nobody_waits_for_a_reaction_to_what_was_not_sent(outcome: DeliveryOutcome) -> None:
+    document = followed()
+    node_of(document, "call")["transitions"][1]["targetNodeId"] = "opened"
+    outcomes = {"call": ScriptedOutcome(outcome)}
+
+    story = simulate(parse(document), Script(ENTERED, GOLD, outcomes))
+
+    may_have_arrived = outcome in {"sent", "unknown", "timedout"}
+    assert story.node_ids == ("start", "tier", "call", "opened", "log", "done")
+    assert story.ended_at - START == timedelta(days=2 if may_have_arrived else 0)
 
 
 def test_an_open_that_is_known_before_the_vendors_answer_counts() -> None:
@@ -159,7 +173,9 @@ def read_by_hand(
                 return passed, "end:failed"
         elif node["type"] == "reaction":
             done = reactions.get(node["messageNodeId"])
-            if done is None or not does_answer(node, done):
+            outcome = outcomes.get(node["messageNodeId"], DeliveryOutcome.SENT)
+            was_sent = outcome in {"sent", "unknown", "timedout"}
+            if done is None or not does_answer(node, done) or not was_sent:
                 plain = [way for way in ways if way.get("conditionType") == "timeout"]
         elif node["type"] == "condition":
             true = [way for way in ways if results.get(way.get("expression", ""), False)]
