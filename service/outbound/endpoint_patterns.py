@@ -1,44 +1,27 @@
-"""A capping configuration as its author wrote it: which URLs it covers and what it allows them.
+"""URL patterns: what an endpoint config covers, and which of two is the more specific.
 
-Source: Journey Optimizer, Capping API (payload, wildcards, ERR_ENDPOINTCONFIG codes). Where Adobe
-leaves open which of several configs holds, the most specific pattern decides the rate (exact before
-wildcard, then the longest literal prefix, then the latest deployed) and the connection limits of
-all that match hold.
+``*`` in a path stands for any characters, slashes too. A URL that is looked up may hold ``*`` as
+well, where a part of it is known only at the call, its host too; it then stands for many URLs.
+
+Source: Journey Optimizer, Capping API and Throttling API (wildcards); RFC 3986, section 6.2.2.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from urllib.parse import urlsplit
 
-from service.core.json import JsonObject
-
-ACTION = "action"
-UNLIMITED = -1
-MAX_HTTP_CONNECTIONS = 400
-METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTION", "OPTIONS"})
-SERVICES = frozenset({ACTION, "dataSource"})
-OVERLAP = "EDGEPOST_ENDPOINTCONFIG_OVERLAP"
-_CODE = "ERR_ENDPOINTCONFIG_"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_LONGEST_PERIOD_MS = 24 * 3600 * 1000
-_MAX_COUNT = 2**31 - 1
 _WHOLE = re.compile(r"https?://[!-~]+", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigProblem:
-    """One thing that is wrong, or worth a warning, under Adobe's code."""
-
-    code: str
-    message: str
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_DOTS = frozenset({".", ".."})
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """URLs under one scheme, host and port; ``*`` in the path stands for any characters."""
+    """URLs under one scheme, host and port; ``*`` stands for any characters."""
 
     origin: str
     path: str
@@ -48,129 +31,102 @@ class Pattern:
         """Return what orders patterns: exact before wildcard, then the literal prefix."""
         return "*" not in self.path, len(self.path.partition("*")[0])
 
-    def covers(self, url: str) -> bool:
-        """Tell whether a URL falls under it; a query does not matter."""
-        target = parse_pattern(url.partition("?")[0])
-        return self.origin == target.origin and bool(_regex(self.path).fullmatch(target.path))
+    def covers(self, other: "Pattern") -> bool:
+        """Tell whether every URL that the other stands for falls under this one."""
+        return _covers(self.origin, other.origin) and _covers(self.path, other.path)
 
-    def overlaps(self, other: "Pattern") -> bool:
-        """Tell whether one of the two covers what the other spells."""
-        return self.origin == other.origin and bool(
-            _regex(self.path).fullmatch(other.path) or _regex(other.path).fullmatch(self.path)
-        )
+    def meets(self, other: "Pattern") -> bool:
+        """Tell whether a URL exists that falls under both."""
+        return _meet(self.origin, other.origin) and _meet(self.path, other.path)
 
 
 def parse_pattern(url: str) -> Pattern:
-    """Return a pattern in the form that is compared: lower-case host, no default port.
+    """Return a pattern in the form that is compared: RFC 3986's, no default port, no root dot.
 
     Raises:
-        ValueError: It is not an http or https URL.
+        ValueError: It is not an http or https URL, or not only scheme, host, port and path.
     """
     if not _WHOLE.fullmatch(url):
         raise ValueError("not an http or https URL")
     parts = urlsplit(url)
-    host, port = (parts.hostname or "").lower(), parts.port
+    host, port = (parts.hostname or "").lower().rstrip("."), parts.port
     if not host or "@" in parts.netloc or "?" in url or "#" in url:
         raise ValueError("a pattern is scheme, host, port and path")
     shown = "" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}"
-    return Pattern(f"{parts.scheme}://{host}{shown}", parts.path or "/")
+    name = f"[{host}]" if ":" in host else host
+    return Pattern(f"{parts.scheme}://{name}{shown}", _normal_path(parts.path))
 
 
-def problems_of(document: Any) -> tuple[ConfigProblem, ...]:
-    """Return every reason why a document is not a capping configuration."""
-    if not isinstance(document, Mapping):
-        return (_problem("112", "A JSON object is expected."),)
-    return (
-        *_problems_of_url(document.get("url")),
-        *_problems_of_methods(document.get("methods")),
-        *_problems_of_services(document.get("services")),
-    )
+@lru_cache(maxsize=4096)
+def parse_target(url: str) -> Pattern:
+    """Return the URL of a call in the same form; its query does not matter.
+
+    Raises:
+        ValueError: It is not an http or https URL.
+    """
+    return parse_pattern(url.partition("#")[0].partition("?")[0])
 
 
-def warnings_of(config: Mapping[str, Any]) -> tuple[ConfigProblem, ...]:
-    """Return what an operator should know before deploying a valid config."""
-    return tuple(
-        _problem("106", f"maxHttpConnections of {name} is not defined: it is unlimited.")
-        for name, service in sorted(config["services"].items())
-        if service.get("maxHttpConnections", UNLIMITED) == UNLIMITED
-    )
+def _normal_path(path: str) -> str:
+    """Return a path without needless escapes, and without dot segments before any wildcard."""
+    decoded = _ESCAPE.sub(_decoded, path) or "/"
+    head, star, tail = decoded.partition("*")
+    if not star:
+        return _without_dots(decoded)
+    folder, _, rest = head.rpartition("/")
+    return _without_dots(folder + "/") + rest + star + tail
 
 
-def normal_config(document: Mapping[str, Any]) -> JsonObject:
-    """Return a valid document's own keys; what Adobe adds to its answers is dropped."""
-    kept = ("url", "methods", "services", "orgId", "name", "description")
-    return {key: document[key] for key in kept if document.get(key) is not None}
+def _without_dots(path: str) -> str:
+    segments = path.split("/")
+    if _DOTS.isdisjoint(segments):
+        return path
+    kept: list[str] = []
+    for segment in segments[1:]:
+        if segment == "..":
+            kept = kept[:-1]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in _DOTS:
+        kept.append("")
+    return "/" + "/".join(kept)
 
 
-def _problems_of_url(url: Any) -> tuple[ConfigProblem, ...]:
-    if not isinstance(url, str) or not url:
-        return (_problem("100", "The url is missing."),)
-    host = url.partition("://")[2].partition("/")[0]
-    if "*" in host:
-        return (_problem("102", "A wildcard may stand in the path only, not in host or port."),)
-    try:
-        parse_pattern(url)
-    except ValueError:
-        return (_problem("101", "The url is malformed: write scheme, host, port and path."),)
-    return ()
+def _decoded(escape: re.Match[str]) -> str:
+    character = chr(int(escape[1], 16))
+    return character if character in _UNRESERVED else escape[0].upper()
 
 
-def _problems_of_methods(methods: Any) -> tuple[ConfigProblem, ...]:
-    if methods is not None and not isinstance(methods, list):
-        return (_problem("111", 'methods must be a list of HTTP methods, such as ["POST"].'),)
-    if not methods:
-        return (_problem("103", 'No HTTP methods are given: list them, such as ["POST"].'),)
-    unknown = [each for each in methods if not isinstance(each, str) or each not in METHODS]
-    if unknown:
-        return (_problem("111", _about_method(unknown[0])),)
-    return ()
+def _covers(path: str, other: str) -> bool:
+    """Tell whether a text covers all that another stands for; in time linear in both.
+
+    A ``*`` of the other's is a character that only a ``*`` of ours can stand for.
+    """
+    first, *inner = path.split("*")
+    if not inner:
+        return path == other
+    *inner, last = inner
+    start, end = len(first), len(other) - len(last)
+    if start > end or not other.startswith(first) or not other.endswith(last):
+        return False
+    for part in inner:
+        found = other.find(part, start, end)
+        if found < 0:
+            return False
+        start = found + len(part)
+    return True
 
 
-def _about_method(unknown: Any) -> str:
-    return (
-        f"{unknown!r} is not an HTTP method that can be capped: use {', '.join(sorted(METHODS))}."
-    )
+def _meet(one: str, other: str) -> bool:
+    """Tell whether two texts can be the same: two wildcards need but fit at their ends."""
+    if "*" not in one:
+        return _covers(other, one)
+    if "*" not in other:
+        return _covers(one, other)
+    heads = one.partition("*")[0], other.partition("*")[0]
+    tails = one.rpartition("*")[2], other.rpartition("*")[2]
+    return _do_fit(*heads, str.startswith) and _do_fit(*tails, str.endswith)
 
 
-def _problems_of_services(services: Any) -> tuple[ConfigProblem, ...]:
-    if not isinstance(services, Mapping) or not services:
-        return (_problem("104", "No call rating is given: services.action.rating."),)
-    found: list[ConfigProblem] = []
-    for name, service in services.items():
-        if name not in SERVICES:
-            message = f"The service {name!r} is not action or dataSource."
-            found.append(ConfigProblem("ERR_AUTHORING_ENDPOINTCONFIG_1", message))
-        elif not isinstance(service, Mapping):
-            found.append(_problem("111", f"services.{name} must be an object."))
-        else:
-            found += _problems_of_service(name, service)
-    return tuple(found)
-
-
-def _problems_of_service(name: str, service: Mapping[str, Any]) -> list[ConfigProblem]:
-    found: list[ConfigProblem] = []
-    connections = service.get("maxHttpConnections", UNLIMITED)
-    if connections != UNLIMITED and not _is_whole(connections, MAX_HTTP_CONNECTIONS):
-        allowed = f"1 to {MAX_HTTP_CONNECTIONS}, or -1 for unlimited"
-        found.append(_problem("111", f"maxHttpConnections of {name} must be {allowed}."))
-    rating = service.get("rating")
-    if not isinstance(rating, Mapping):
-        return [*found, _problem("104", f"services.{name} has no call rating.")]
-    if not _is_whole(rating.get("maxCallsCount"), _MAX_COUNT):
-        found.append(_problem("107", "maxCallsCount must be a whole number from 1."))
-    if not _is_whole(rating.get("periodInMs"), _LONGEST_PERIOD_MS):
-        found.append(_problem("108", "periodInMs must be a whole number from 1 to a day's."))
-    return found
-
-
-def _is_whole(value: Any, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
-
-
-def _problem(number: str, message: str) -> ConfigProblem:
-    return ConfigProblem(f"{_CODE}{number}", message)
-
-
-@lru_cache(maxsize=1024)
-def _regex(path: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in path.split("*")), re.DOTALL)
+def _do_fit(one: str, other: str, begins: Callable[[str, str], bool]) -> bool:
+    return begins(one, other) or begins(other, one)

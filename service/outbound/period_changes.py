@@ -1,9 +1,9 @@
-"""What happens to grants when a cap's period changes."""
+"""What happens to grants, and to processes that have not heard of it, when a cap is deployed."""
 
 from sqlalchemy.orm import Session
 
 from service.db.statements import INTEGER, KEY, MOMENT, SetStatement
-from service.outbound.capping import Cap, lock_cap, longest_span
+from service.outbound.capping import Cap, lock_cap, longest_span, note_deployed
 from service.sandboxes.scope import Scope
 
 _GRANTS = SetStatement(
@@ -24,11 +24,13 @@ _STRETCH = SetStatement(
 
 
 def stretch(session: Session, scope: Scope, cap: Cap) -> None:
-    """Let earlier grants count for a period that has become longer. The caller commits.
+    """Let earlier grants count for a period that has become longer, and bound later ones by it.
 
-    Grants are kept for an hour after their end, so periods up to an hour are covered whole.
+    The caller commits. Grants are kept for an hour after their end, so periods up to an hour are
+    covered whole.
     """
     lock_cap(session, scope, cap.id)
+    note_deployed(session, scope, cap)
     span = longest_span(cap)
     found = _GRANTS.run(session, {"sandbox_id": scope.sandbox_id, "cap_id": cap.id})
     longer = [(row.id, row.granted_at + span) for row in found]

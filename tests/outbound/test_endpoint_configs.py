@@ -5,18 +5,20 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from service.core.errors import ConflictError, InvalidInputError, NotFoundError
 from service.core.json import JsonObject
 from service.db.session import SessionFactory, unit_of_work
-from service.outbound import capping, endpoint_configs
-from service.outbound.endpoint_configs import CanDeploy
-from service.outbound.endpoint_directory import EndpointDirectory, Limits
-from service.outbound.endpoint_patterns import Pattern, parse_pattern
+from service.outbound import capping, endpoint_configs, endpoint_overlaps
+from service.outbound.endpoint_directory import EndpointDirectory, Limits, Rate
+from service.outbound.endpoint_overlaps import CanDeploy
+from service.outbound.models import PermitGrant
 from service.sandboxes.scope import Scope
 from tests.support.clocks import START, FixedClock
 
 URL = "https://push.example/v3/messages/42/send"
+JOURNEY = "0197c000-0000-7000-8000-0000000000a1"
 
 
 def document(
@@ -49,9 +51,14 @@ def limits(store: SessionFactory, scope: Scope, url: str = URL, method: str = "P
         return EndpointDirectory(FixedClock()).limits(session, scope, method=method, url=url)
 
 
+def rate(store: SessionFactory, scope: Scope, url: str = URL, method: str = "POST") -> Rate:
+    [only] = limits(store, scope, url, method).rates
+    return only
+
+
 def can_deploy(store: SessionFactory, scope: Scope, config_id: UUID) -> CanDeploy:
     with unit_of_work(store) as session:
-        return endpoint_configs.can_deploy(session, scope, config_id)
+        return endpoint_overlaps.can_deploy(session, scope, config_id)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,16 @@ def can_deploy(store: SessionFactory, scope: Scope, config_id: UUID) -> CanDeplo
         (document(period=0), "ERR_ENDPOINTCONFIG_108"),
         (document(period="1000"), "ERR_ENDPOINTCONFIG_108"),
         (document(connections=401), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost=[]), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"onexceed": "drop"}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"onExceed": "wait"}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"onExceed": ["queue"]}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"expireAfterMs": 1000}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"onExceed": "queue", "expireAfterMs": 0}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"weights": []}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"weights": {"a": 1}}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"weights": {JOURNEY: 0}}), "ERR_ENDPOINTCONFIG_111"),
+        (document(_edgepost={"weights": {JOURNEY: 1001}}), "ERR_ENDPOINTCONFIG_111"),
     ],
 )
 def test_a_bad_config_is_refused_under_adobes_code(
@@ -105,15 +122,15 @@ def test_the_refusal_of_methods_shows_what_is_expected(
 def test_a_cap_of_one_call_is_allowed(store: SessionFactory, scope: Scope) -> None:
     config_id = deployed(store, scope, document(count=1))
 
-    assert limits(store, scope).cap == capping.Cap(config_id, 1, 1000)
+    assert rate(store, scope).cap == capping.Cap(config_id, 1, 1000)
 
 
 def test_nothing_holds_before_it_is_deployed(store: SessionFactory, scope: Scope) -> None:
     create(store, scope, document())
 
-    found = limits(store, scope)
+    found = rate(store, scope)
 
-    assert (found.config_id, found.connections) == (None, ())
+    assert (found.config_id, limits(store, scope).connections) == (None, ())
     assert (found.cap.max_calls_count, found.cap.period_in_ms) == (300_000, 60_000)
 
 
@@ -125,13 +142,13 @@ def test_an_update_holds_only_after_it_is_deployed_again(
         updated = endpoint_configs.update(
             session, scope, config_id, document(count=20), now=START
         ).state
-    before = limits(store, scope).cap.max_calls_count
+    before = rate(store, scope).cap.max_calls_count
 
     with unit_of_work(store) as session:
         state = endpoint_configs.deploy(session, scope, config_id, now=START).state
 
     assert (updated, before) == ("updated", 10)
-    assert (state, limits(store, scope).cap.max_calls_count) == ("deployed", 20)
+    assert (state, rate(store, scope).cap.max_calls_count) == ("deployed", 20)
 
 
 def test_undeploying_returns_to_the_built_in_cap(store: SessionFactory, scope: Scope) -> None:
@@ -141,7 +158,7 @@ def test_undeploying_returns_to_the_built_in_cap(store: SessionFactory, scope: S
         state = endpoint_configs.undeploy(session, scope, config_id).state
 
     assert state == "created"
-    assert limits(store, scope).config_id is None
+    assert rate(store, scope).config_id is None
 
 
 def test_a_deployed_config_is_deleted_only_by_force(store: SessionFactory, scope: Scope) -> None:
@@ -162,7 +179,7 @@ def test_a_config_of_another_sandbox_is_not_found(store: SessionFactory, scope: 
 
     with pytest.raises(NotFoundError), unit_of_work(store) as session:
         endpoint_configs.get(session, scope, config_id)
-    assert limits(store, scope).config_id is None
+    assert rate(store, scope).config_id is None
 
 
 def test_an_exact_url_beats_a_wildcard_and_the_longer_prefix_the_shorter(
@@ -173,7 +190,7 @@ def test_an_exact_url_beats_a_wildcard_and_the_longer_prefix_the_shorter(
     exact = deployed(store, scope, document(URL, 3, connections=20))
 
     chosen = [
-        limits(store, scope, url).config_id
+        rate(store, scope, url).config_id
         for url in (URL, "https://push.example/v3/x", "https://push.example/v4/x")
     ]
 
@@ -196,18 +213,18 @@ def test_the_latest_deployed_of_two_equal_patterns_holds(
     latest = deployed(store, scope, document(count=1), after_s=10)
     deployed(store, scope, document(count=2), after_s=5)
 
-    assert limits(store, scope).config_id == latest
+    assert rate(store, scope).config_id == latest
 
 
 def test_another_method_is_not_covered(store: SessionFactory, scope: Scope) -> None:
     deployed(store, scope, document())
 
-    assert limits(store, scope, method="PUT").config_id is None
+    assert rate(store, scope, method="PUT").config_id is None
 
 
 def test_the_built_in_cap_is_one_per_host(store: SessionFactory, scope: Scope) -> None:
     one, same, other = (
-        limits(store, scope, url).cap.id
+        rate(store, scope, url).cap.id
         for url in ("https://a.example/1", "https://A.example/2", "https://b.example/1")
     )
 
@@ -230,6 +247,25 @@ def test_deploying_warns_of_overlaps_and_unlimited_connections(
     assert str(other) in found.warnings[1].message
 
 
+def test_wildcards_overlap_where_a_url_falls_under_both(
+    store: SessionFactory, scope: Scope
+) -> None:
+    deployed(store, scope, document("https://push.example/v3/*/send"))
+    deployed(store, scope, document("https://push.example/v2/*"))
+    deployed(store, scope, {**document(URL), "methods": ["PUT"]})
+    config_id = create(store, scope, document("https://push.example/v3/messages/*"))
+
+    [found] = can_deploy(store, scope, config_id).warnings
+
+    assert "https://push.example/v3/*/send" in found.message
+
+
+def test_a_config_does_not_overlap_with_itself(store: SessionFactory, scope: Scope) -> None:
+    config_id = deployed(store, scope, document())
+
+    assert can_deploy(store, scope, config_id).warnings == ()
+
+
 def test_a_deployed_copy_spells_out_unlimited_connections(
     store: SessionFactory, scope: Scope
 ) -> None:
@@ -246,7 +282,7 @@ def test_a_longer_period_counts_what_was_started_before(
 ) -> None:
     config_id = deployed(store, scope, document(count=5, period=1))
     with unit_of_work(store) as session:
-        cap = EndpointDirectory(clock).limits(session, scope, method="POST", url=URL).cap
+        cap = EndpointDirectory(clock).limits(session, scope, method="POST", url=URL).rates[0].cap
         capping.take_permits(session, scope, cap, wanted=5, clock=clock)
 
     with unit_of_work(store) as session:
@@ -255,9 +291,54 @@ def test_a_longer_period_counts_what_was_started_before(
         endpoint_configs.deploy(session, scope, config_id, now=START)
 
     with unit_of_work(store) as session:
-        cap = EndpointDirectory(clock).limits(session, scope, method="POST", url=URL).cap
+        cap = EndpointDirectory(clock).limits(session, scope, method="POST", url=URL).rates[0].cap
         grant = capping.take_permits(session, scope, cap, wanted=1, clock=clock)
     assert grant.count == 0
+
+
+def test_a_longer_period_of_a_data_source_counts_what_was_started_before(
+    store: SessionFactory, scope: Scope, clock: FixedClock
+) -> None:
+    def services(period: int) -> JsonObject:
+        return {"dataSource": {"rating": {"maxCallsCount": 5, "periodInMs": period}}}
+
+    def grant() -> int:
+        with unit_of_work(store) as session:
+            [held] = (
+                EndpointDirectory(clock)
+                .limits(session, scope, method="POST", url=URL, service="dataSource")
+                .rates
+            )
+            return capping.take_permits(session, scope, held.cap, wanted=5, clock=clock).count
+
+    config_id = deployed(store, scope, document(services=services(1)))
+    first = grant()
+    with unit_of_work(store) as session:
+        longer = document(services=services(60_000))
+        endpoint_configs.update(session, scope, config_id, longer, now=START)
+        endpoint_configs.deploy(session, scope, config_id, now=START)
+
+    assert (first, grant()) == (5, 0)
+
+
+@pytest.mark.parametrize(("count", "period_ms"), [(2, 1000), (5, 60_000)])
+def test_a_process_that_knows_the_copy_before_grants_no_more_than_the_one_deployed_since(
+    store: SessionFactory, scope: Scope, clock: FixedClock, count: int, period_ms: int
+) -> None:
+    config_id = deployed(store, scope, document(count=5, period=1000))
+    before = rate(store, scope).cap
+    with unit_of_work(store) as session:
+        tighter = document(count=count, period=period_ms)
+        endpoint_configs.update(session, scope, config_id, tighter, now=START)
+        endpoint_configs.deploy(session, scope, config_id, now=START)
+
+    with unit_of_work(store) as session:
+        given = capping.take_permits(session, scope, before, wanted=9, clock=clock)
+        ends = select(PermitGrant.counted_until).where(PermitGrant.sandbox_id == scope.sandbox_id)
+        counted_until = session.scalars(ends).one()
+
+    assert given.count == count
+    assert counted_until - given.granted_at > timedelta(milliseconds=period_ms)
 
 
 def test_the_directory_reads_again_after_its_life(
@@ -267,7 +348,7 @@ def test_the_directory_reads_again_after_its_life(
 
     def allowed() -> int:
         with unit_of_work(store) as session:
-            found = directory.limits(session, scope, method="POST", url=URL)
+            [found] = directory.limits(session, scope, method="POST", url=URL).rates
             return found.cap.max_calls_count
 
     at_first = allowed()
@@ -277,25 +358,3 @@ def test_the_directory_reads_again_after_its_life(
     later = allowed()
 
     assert (at_first, kept, later) == (270_000, 270_000, 450)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "url", "covered"),
-    [
-        ("https://a.example", "https://a.example/", True),
-        ("https://A.example:443/x", "https://a.example/x", True),
-        ("https://a.example/x", "http://a.example/x", False),
-        ("https://a.example:8443/x", "https://a.example/x", False),
-        ("https://a.example/x", "https://a.example/x?q=1", True),
-        ("https://a.example/x", "https://a.example/X", False),
-        ("https://a.example/x*y", "https://a.example/x/1/y", True),
-        ("https://a.example/x.y", "https://a.example/xzy", False),
-        ("https://a.example/*", "https://a.example.evil/x", False),
-    ],
-)
-def test_a_pattern_covers_its_urls_only(pattern: str, url: str, covered: bool) -> None:  # noqa: FBT001 - a table's column
-    assert parse_pattern(pattern).covers(url) is covered
-
-
-def test_a_pattern_is_compared_in_one_form() -> None:
-    assert parse_pattern("HTTPS://Push.Example:443") == Pattern("https://push.example", "/")

@@ -6,36 +6,37 @@ answers the same with 500.
 Source: Journey Optimizer APIs, capping; service/web/payloads/endpoint_configs.py has the shapes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
 
 from service.access.permissions import Permission
-from service.core.errors import ConflictError, EdgepostError, InvalidInputError
-from service.core.json import JsonObject, encode_text
+from service.core.json import JsonObject
 from service.db.session import unit_of_work
-from service.outbound import endpoint_configs
+from service.outbound import endpoint_configs, endpoint_overlaps
+from service.outbound.endpoint_capping import INVALID_PAYLOAD
 from service.web import examples
+from service.web.admin.endpoint_errors import adobes_errors
 from service.web.api import Blueprint
 from service.web.auth import requires
-from service.web.context import record_change, scope, services
-from service.web.errors import UnreadableRequestError
+from service.web.context import caller, record_change, scope, services
 from service.web.payloads.endpoint_configs import (
-    CanDeploySchema,
-    CompatSchema,
     ConfigListSchema,
     CreatedConfigSchema,
-    DeletionSchema,
     FoundConfigSchema,
-    NothingSchema,
     UpdatedConfigSchema,
     WrittenConfigSchema,
-    checked_texts,
+    built_in_answer,
     config_answer,
     saved_answer,
+)
+from service.web.payloads.endpoint_shapes import (
+    CanDeploySchema,
+    CompatSchema,
+    DeletionSchema,
+    NothingSchema,
+    checked_texts,
     verdict_answer,
 )
 
@@ -55,7 +56,8 @@ class ListedConfigs(MethodView):
         """List capping configurations, oldest first; a body is not looked at."""
         with unit_of_work(services().sessions) as session:
             rows = endpoint_configs.list_all(session, scope())
-            return {"results": [config_answer(row, scope(), _org_id()) for row in rows]}
+            results = [config_answer(row, scope(), _org_id()) for row in rows]
+            return {"results": results, "built_in": built_in_answer()}
 
 
 @blueprint.route(_BASE)
@@ -69,9 +71,11 @@ class NewConfig(MethodView):
     def post(self, asked: dict[str, Any], document: Any) -> JsonObject:
         """Create a capping configuration; it holds nothing before it is deployed."""
         now = services().clock.now()
-        with _adobes_errors(asked["compat"]), unit_of_work(services().sessions) as session:
-            row = endpoint_configs.create(session, scope(), checked_texts(document), now=now)
-            verdict = endpoint_configs.can_deploy(session, scope(), row.id)
+        with adobes_errors(asked["compat"]), unit_of_work(services().sessions) as session:
+            checked = checked_texts(document, INVALID_PAYLOAD)
+            by = caller().client_id
+            row = endpoint_configs.create(session, scope(), checked, now=now, by=by)
+            verdict = endpoint_overlaps.can_deploy(session, scope(), row.id)
             record_change(session, "endpointConfig.create", row.id, url=row.config["url"])
             uri = f"{_BASE}/{row.id}"
             return saved_answer(row, verdict, scope(), _org_id(), uri=uri, status="created")
@@ -91,14 +95,16 @@ class OneConfig(MethodView):
 
     @requires(Permission.ACTIONS_WRITE)
     @blueprint.arguments(CompatSchema, location="query")
-    @blueprint.arguments(WrittenConfigSchema)
+    @blueprint.arguments(WrittenConfigSchema, example=examples.ENDPOINT_CONFIG)
     @blueprint.response(200, UpdatedConfigSchema)
     def put(self, asked: dict[str, Any], document: Any, uid: UUID) -> JsonObject:
         """Overwrite the latest copy; a deployed one goes on until it is deployed again."""
         now = services().clock.now()
-        with _adobes_errors(asked["compat"]), unit_of_work(services().sessions) as session:
-            row = endpoint_configs.update(session, scope(), uid, checked_texts(document), now=now)
-            verdict = endpoint_configs.can_deploy(session, scope(), uid)
+        with adobes_errors(asked["compat"]), unit_of_work(services().sessions) as session:
+            checked = checked_texts(document, INVALID_PAYLOAD)
+            by = caller().client_id
+            row = endpoint_configs.update(session, scope(), uid, checked, now=now, by=by)
+            verdict = endpoint_overlaps.can_deploy(session, scope(), uid)
             record_change(session, "endpointConfig.update", uid, url=row.config["url"])
             uri = f"{_BASE}/{uid}"
             return saved_answer(row, verdict, scope(), _org_id(), uri=uri, status="updated")
@@ -109,7 +115,7 @@ class OneConfig(MethodView):
     def delete(self, asked: dict[str, Any], uid: UUID) -> JsonObject:
         """Delete a capping configuration; a deployed one only with ``forceDelete=true``."""
         is_forced = asked["force_delete"]
-        with _adobes_errors(asked["compat"]), unit_of_work(services().sessions) as session:
+        with adobes_errors(asked["compat"]), unit_of_work(services().sessions) as session:
             endpoint_configs.delete(session, scope(), uid, is_forced=is_forced)
             record_change(session, "endpointConfig.delete", uid, forced=is_forced)
         services().endpoints.forget(scope())
@@ -143,7 +149,7 @@ class Deployment(MethodView):
         """Make the latest copy hold: here at once, in other processes within a second."""
         now = services().clock.now()
         with unit_of_work(services().sessions) as session:
-            endpoint_configs.deploy(session, scope(), uid, now=now)
+            endpoint_configs.deploy(session, scope(), uid, now=now, by=caller().client_id)
             record_change(session, "endpointConfig.deploy", uid)
         services().endpoints.forget(scope())
 
@@ -164,26 +170,10 @@ class Undeployment(MethodView):
 
 def _verdict(uid: UUID) -> JsonObject:
     with unit_of_work(services().sessions) as session:
-        verdict = endpoint_configs.can_deploy(session, scope(), uid)
+        verdict = endpoint_overlaps.can_deploy(session, scope(), uid)
         row = endpoint_configs.get(session, scope(), uid)
         return {"can_deploy": verdict_answer(row, verdict)}
 
 
 def _org_id() -> str:
     return services().settings.org_id
-
-
-@contextmanager
-def _adobes_errors(compat: str | None) -> Iterator[None]:
-    """Add Adobe's member ``error`` to a refusal; bad input becomes 400, as in Adobe's guide."""
-    try:
-        yield
-    except InvalidInputError as refused:
-        raise UnreadableRequestError(refused.detail, error=_member(refused, compat)) from refused
-    except ConflictError as refused:
-        raise ConflictError(refused.detail, error=_member(refused, compat)) from refused
-
-
-def _member(refused: EdgepostError, compat: str | None) -> JsonObject | str:
-    said = {"message": refused.detail, **refused.fields}
-    return said if compat is None else encode_text(said)

@@ -8,7 +8,7 @@ import pytest
 
 from service.db.session import SessionFactory, unit_of_work
 from service.sandboxes.scope import Scope
-from tests.support.admin import AdminClient, AdminServices
+from tests.support.admin import AdminClient, AdminServices, signed_in
 
 BASE = "/journey/orchestration/endpointConfigs"
 LIST = "/journey/orchestration/list/endpointConfigs"
@@ -25,8 +25,8 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def _changed(count: int) -> dict[str, Any]:
-    rating = {"maxCallsCount": count, "periodInMs": 1000}
+def _changed(count: int, period: int = 1000) -> dict[str, Any]:
+    rating = {"maxCallsCount": count, "periodInMs": period}
     return {**CONFIG, "services": {"action": {"maxHttpConnections": 50, "rating": rating}}}
 
 
@@ -51,6 +51,9 @@ BAD_INPUT: list[tuple[Any, str]] = [
     ({**CONFIG, "orgId": 1}, "ERR_ENDPOINTCONFIG_111"),
     ({**CONFIG, "name": []}, "ERR_ENDPOINTCONFIG_111"),
     ({**CONFIG, "name": " "}, "ERR_ENDPOINTCONFIG_111"),
+    (_changed(1, period=0), "ERR_ENDPOINTCONFIG_108"),
+    ({**CONFIG, "services": {"action": {}}}, "ERR_ENDPOINTCONFIG_104"),
+    ({**CONFIG, "_edgepost": {"onExceed": "wait"}}, "ERR_ENDPOINTCONFIG_111"),
 ]
 
 
@@ -88,6 +91,43 @@ def test_a_list_holds_every_config_with_or_without_a_body(client: AdminClient) -
     assert client.post(LIST).get_json()["results"] == with_body
 
 
+def test_a_list_shows_the_caps_that_hold_without_a_config(client: AdminClient) -> None:
+    built_in = client.post(LIST).get_json()["builtIn"]
+
+    shown = [(each["service"], each["scope"], *each["rating"].values()) for each in built_in]
+    assert shown == [("action", "host", 300_000, 60_000), ("dataSource", "host", 15, 1000)]
+
+
+def test_our_own_terms_come_back_as_they_were_written(client: AdminClient) -> None:
+    own = {"onExceed": "queue", "expireAfterMs": 60_000, "weights": {str(uuid4()): 3}}
+    uid = _created(client, {**CONFIG, "_edgepost": own})
+    client.post(f"{BASE}/{uid}/deploy")
+
+    result = _result(client, uid)
+
+    assert result["_edgepost"] == own
+    assert result["deployedConfig"]["_edgepost"] == own
+
+
+def test_metadata_names_the_client_that_did_it(client: AdminClient) -> None:
+    uid = _created(client)
+    by = client.headers["x-api-key"]
+    created = _result(client, uid)["metadata"]
+    other = signed_in(client.app)
+    other.call("PUT", f"{BASE}/{uid}", json=CONFIG)
+    other.post(f"{BASE}/{uid}/deploy")
+    deployed = _result(client, uid)
+    client.post(f"{BASE}/{uid}/undeploy")
+
+    assert {created[key] for key in ("createdBy", "createdById", "lastModifiedById")} == {by}
+    assert "lastDeployedBy" not in created
+    metadata, them = deployed["metadata"], other.headers["x-api-key"]
+    assert (metadata["createdBy"], metadata["lastModifiedBy"]) == (by, them)
+    assert (metadata["lastDeployedBy"], metadata["lastDeployedById"]) == (them, them)
+    assert "metadata" not in deployed["deployedConfig"]
+    assert "lastDeployedBy" not in _result(client, uid)["metadata"]
+
+
 def test_deploying_freezes_a_copy_until_the_next_deployment(client: AdminClient) -> None:
     uid = _created(client)
     deployed = client.post(f"{BASE}/{uid}/deploy")
@@ -114,7 +154,7 @@ def test_a_deployed_cap_holds_at_once_in_this_process(
 
     def cap() -> int:
         with unit_of_work(store) as session:
-            found = services.endpoints.limits(session, scope, method="POST", url=url)
+            [found] = services.endpoints.limits(session, scope, method="POST", url=url).rates
             return found.cap.max_calls_count
 
     uid = _created(client)
@@ -155,6 +195,22 @@ def test_can_deploy_warns_in_adobes_shape(client: AdminClient, method: str) -> N
         "endpointConfigService": "action",
         "endpointConfigUrl": CONFIG["url"],
     }
+
+
+def test_a_data_source_is_capped_apart_and_warned_of_by_name(client: AdminClient) -> None:
+    rating = {"maxCallsCount": 5, "periodInMs": 1000}
+    services = {**CONFIG["services"], "dataSource": {"rating": rating}}
+    made = client.post(BASE, json={**CONFIG, "services": services}).get_json()
+    client.post(f"{BASE}/{made['uid']}/deploy")
+
+    usage = client.get(f"{BASE}/{made['uid']}/usage").get_json()
+
+    [warning] = made["canDeploy"]["warnings"]
+    assert warning["warningCode"] == "ERR_ENDPOINTCONFIG_106"
+    assert warning["scope"]["endpointConfigService"] == "dataSource"
+    assert _result(client, made["uid"])["services"] == services
+    counts = {each["service"]: each["maxCallsCount"] for each in usage["services"]}
+    assert counts == {"action": 500, "dataSource": 5}
 
 
 def test_bad_input_is_400_with_adobes_code_in_an_object(client: AdminClient) -> None:
