@@ -9,86 +9,129 @@ Source: service/decisions/0005-permit-life.md, service/decisions/0008-attempt-st
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from service.audit import gate_traces
 from service.core.errors import InvalidInputError
+from service.core.json import JsonObject
 from service.core.secret import SecretKeyError
 from service.db.session import unit_of_work
-from service.flows.delivery_steps import Batch, DeliveryTools, Permitted, Recorded, Settled
+from service.flows import dead_verdicts, delivery_door, delivery_halts, keep_dead_letters
+from service.flows.delivery_permits import (
+    Asking,
+    ask,
+    budget,
+    hold,
+    is_late,
+    queue_size,
+    queued_until,
+    tried,
+    weights_of,
+)
+from service.flows.delivery_steps import (
+    Batch,
+    DeliveryTools,
+    LaneMemory,
+    LaneTerms,
+    Recorded,
+    Settled,
+)
 from service.journeys import inbox
 from service.journeys.inbox import Told
-from service.outbound import attempts, deliveries, delivery_views
+from service.outbound import attempts, deliveries, delivery_views, destinations, fair_claims
 from service.outbound.actions import Action
 from service.outbound.attempts import AttemptOutcome, Doubtful
-from service.outbound.auth import ServiceAccountAuth, TokenUnavailableError
-from service.outbound.capping import Grant, take_permits
-from service.outbound.connections import ConnectionLimit
+from service.outbound.auth import make_ready
 from service.outbound.deliveries import Claimed, DeliveryState, Lane, Waiting
-from service.outbound.endpoint_directory import Limits
-from service.outbound.follow_up import Again, End, OnBacklog, OnUnknown, Tried, timed_out
+from service.outbound.endpoint_limits import Limits
+from service.outbound.follow_up import Again, End, OnBacklog, OnUnknown, timed_out
 from service.outbound.gates import Gate
-from service.outbound.permit_life import PermitLife
-from service.profiles import push_tokens
+from service.outbound.halts import WaitingMode
+from service.outbound.shared_tokens import TokenUnavailableError
 from service.sandboxes import registry
 from service.sandboxes.scope import Scope
-
-LEASE_GRACE = timedelta(seconds=30)
-"""How long after its budget a call's end may be recorded before it counts as doubtful."""
-
-BACKLOG_AFTER = timedelta(seconds=30)
-"""How long a delivery waits for its first permit before somebody must have been away."""
 
 _NOT_TRIED = AttemptOutcome.NOT_SENT
 
 
 def claim_batch(
-    tools: DeliveryTools, lane: Lane, *, limit: int, life: PermitLife | None = None
+    tools: DeliveryTools,
+    lane: Lane,
+    *,
+    limit: int,
+    memory: LaneMemory | None = None,
+    per_call: int = 1,
 ) -> Batch:
     """Take due deliveries of a lane and permits for them; both are committed on return.
 
-    What cannot or may not be sent any more is ended at once: expired, out of budget, over the cap
-    at its first request. A retry that got no permit goes back, inside its budget. Permits live for
-    their share of the period, or as long as the lane's calls need by ``life``.
+    Each journey gives its share. What cannot or may not be sent any more is ended at once: expired,
+    out of budget, over a cap that does not queue at its first request. What only has to wait goes
+    back. Nothing is permitted while the destination's breaker is open, but one probe, and nothing
+    at all for what is halted.
+
+    Args:
+        tools: The process's own.
+        lane: The action whose deliveries are taken.
+        limit: How many at most.
+        memory: What the lane has learned; permits live as long as its calls need.
+        per_call: How many deliveries go with one call, and so with one permit.
 
     Raises:
         StoreUnavailableError: Nothing was taken.
     """
+    memory = memory or LaneMemory()
     with unit_of_work(tools.sessions) as session:
         now = tools.clock.now()
-        claimed = deliveries.claim(session, lane, now=now, limit=limit)
-        action = _find_action(tools, session, lane) if claimed else None
-        live, settled = _still_wanted(claimed, action, now)
-        if action is None or not live:
-            return Batch(len(claimed), _record(session, tools.worker, lane, settled, now))
+        action = _find_action(tools, session, lane)
+        if action is None:
+            claimed = fair_claims.claim(session, lane, now=now, limit=limit, lines=memory.lines)
+            settled = [_unusable(each) for each in claimed]
+            return Batch(len(claimed), record_within(session, tools, lane, settled, now))
+        halts = tools.halts.find(session, lane.scope, at=tools.clock.monotonic())
+        host = destinations.host_of(action.url)
+        if halts and halts.of_lane(lane.action_id, host) is WaitingMode.HOLD:
+            return delivery_halts.NOTHING
         limits = tools.endpoints.limits(session, lane.scope, method=action.method, url=action.url)
-        life_ms = (life or PermitLife()).next_ms(limits.cap, tools.life_percent)
-        grant = take_permits(
+        door = delivery_door.look(session, tools, lane, action.url, now)
+        claimed = fair_claims.claim(
             session,
-            lane.scope,
-            limits.cap,
-            wanted=len(live),
-            clock=tools.clock,
-            life_ms=life_ms,
-            watch=tools.watch,
+            lane,
+            now=now,
+            limit=min(limit, door.limit, queue_size(limits, per_call) or limit),
+            weights=weights_of(limits),
+            lines=memory.lines,
+            without=halts.held_journeys,
         )
-        permitted = _open_attempts(session, tools, lane, action, live[: grant.count], grant, limits)
-        settled += [
-            _without_permit(each, action, grant, limits, now) for each in live[grant.count :]
-        ]
-        recorded = _record(session, tools.worker, lane, settled, now)
-    asked_at = grant.usable_until - life_ms / 1000
-    return Batch(len(claimed), recorded, action, permitted, asked_at, grant.usable_until)
+        live, settled = _still_wanted(claimed, action, limits, now)
+        live, stopped = delivery_halts.sift(live, action, halts)
+        settled += stopped
+        if not live or not door.enter(session):
+            settled += hold(live)
+            recorded = record_within(session, tools, lane, settled, now)
+            return Batch(len(claimed), recorded, again_in_s=door.again_in_s)
+        asking = Asking(lane, action, limits, door.pace, per_call)
+        asked = ask(session, tools, asking, live, memory, now)
+        door.close(session, has_started=bool(asked.permitted))
+        recorded = record_within(session, tools, lane, settled + asked.settled, now)
+    return Batch(
+        len(claimed),
+        recorded,
+        action,
+        asked.permitted,
+        asked.asked_at,
+        asked.usable_until,
+        is_probe=door.is_probe,
+        again_in_s=asked.again_in_s,
+    )
 
 
-def prepare_lane(tools: DeliveryTools, lane: Lane) -> tuple[ConnectionLimit, ...]:
-    """Have a lane's bearer ready and return what limits its connections.
+def prepare_lane(tools: DeliveryTools, lane: Lane) -> LaneTerms:
+    """Have a lane's bearer ready and return how it may connect.
 
     A token endpoint may be slow, and a permit that waits for it runs out: so the bearer is fetched
-    here, before permits and with no transaction open. Nothing is returned when the action cannot be
-    used anyway.
+    here, before permits and with no transaction open.
 
     Raises:
         StoreUnavailableError: The limits cannot be read now.
@@ -96,12 +139,12 @@ def prepare_lane(tools: DeliveryTools, lane: Lane) -> tuple[ConnectionLimit, ...
     with unit_of_work(tools.sessions) as session:
         action = _find_action(tools, session, lane)
         if action is None:
-            return ()
+            return LaneTerms()
         found = tools.endpoints.limits(session, lane.scope, method=action.method, url=action.url)
-    if isinstance(action.spec.auth, ServiceAccountAuth):
-        with suppress(TokenUnavailableError):  # each delivery will say so for itself
-            tools.tokens.header(action.spec.auth)
-    return found.connections
+        tools.halts.find(session, lane.scope, at=tools.clock.monotonic())
+    with suppress(TokenUnavailableError):  # each delivery will say so for itself
+        make_ready(action.spec.auth, tools.tokens, lane.scope, action.spec.connection)
+    return LaneTerms(action, found)
 
 
 def record(tools: DeliveryTools, lane: Lane, settled: Sequence[Settled]) -> Recorded:
@@ -113,7 +156,7 @@ def record(tools: DeliveryTools, lane: Lane, settled: Sequence[Settled]) -> Reco
         StoreUnavailableError: Nothing was kept; record the same again later.
     """
     with unit_of_work(tools.sessions) as session:
-        return _record(session, tools.worker, lane, settled, tools.clock.now())
+        return record_within(session, tools, lane, settled, tools.clock.now())
 
 
 def reap_doubtful(tools: DeliveryTools, *, limit: int = 500) -> int:
@@ -142,81 +185,37 @@ def _find_action(tools: DeliveryTools, session: Session, lane: Lane) -> Action |
 
 
 def _still_wanted(
-    claimed: Sequence[Claimed], action: Action | None, now: datetime
+    claimed: Sequence[Claimed], action: Action, limits: Limits, now: datetime
 ) -> tuple[list[Claimed], list[Settled]]:
-    """Return what to ask permits for, and the ends of the rest."""
+    """Return what to ask permits for, and the ends of the rest; no slot or permit is taken yet."""
     live: list[Claimed] = []
     settled: list[Settled] = []
     for each in claimed:
-        if action is None:
-            end = End(_NOT_TRIED, DeliveryState.FAILED, "actionUnusable", {})
-            settled.append(Settled(each, end, None))
-        elif now >= each.expires_at:
+        queued = queued_until(each, limits)
+        if now >= each.expires_at:
             facts = {"expiresAt": each.expires_at.isoformat()}
-            end = End(_NOT_TRIED, DeliveryState.EXPIRED, "expired", facts)
-            settled.append(Settled(each, end, None, gate=Gate.EXPIRY))
+            settled.append(_expired(each, "expired", facts, Gate.EXPIRY))
         elif each.budget_until is not None and now >= each.budget_until:
-            settled.append(Settled(each, timed_out(_tried(each), {}, _NOT_TRIED), None))
-        elif _is_late(each, now) and action.on_backlog is OnBacklog.DROP:
+            settled.append(Settled(each, timed_out(tried(each), {}, _NOT_TRIED), None))
+        elif queued is not None and now >= queued:
+            facts = {"queuedUntil": queued.isoformat()}
+            settled.append(_expired(each, "queueExpired", facts, Gate.EXPIRY))
+        elif queued is None and is_late(each, now) and action.on_backlog is OnBacklog.DROP:
             facts = {"createdAt": each.created_at.isoformat()}
-            end = End(_NOT_TRIED, DeliveryState.EXPIRED, "backlog", facts)
-            settled.append(Settled(each, end, None, gate=Gate.BACKLOG))
+            settled.append(_expired(each, "backlog", facts, Gate.BACKLOG))
         else:
             live.append(each)
     return live, settled
 
 
-def _open_attempts(
-    session: Session,
-    tools: DeliveryTools,
-    lane: Lane,
-    action: Action,
-    granted: Sequence[Claimed],
-    grant: Grant,
-    limits: Limits,
-) -> tuple[Permitted, ...]:
-    """Write the attempts of permitted deliveries; a first permit starts the call's budget."""
-    now = tools.clock.now()
-    budgets = [each.budget_until or now + _budget(each, action) for each in granted]
-    ids = attempts.start(
-        session,
-        lane,
-        [(each.id, each.attempt) for each in granted],
-        worker=tools.worker,
-        cap_id=limits.cap.id,
-        permitted_at=grant.granted_at,
-        leased_until=max(budgets, default=now) + LEASE_GRACE,
-    )
-    return tuple(
-        Permitted(each, attempt_id, budget)
-        for each, attempt_id, budget in zip(granted, ids, budgets, strict=True)
-    )
+def _unusable(held: Claimed) -> Settled:
+    end = End(_NOT_TRIED, DeliveryState.FAILED, "actionUnusable", {})
+    return Settled(held, end, None)
 
 
-def _without_permit(
-    held: Claimed, action: Action, grant: Grant, limits: Limits, now: datetime
-) -> Settled:
-    """Drop at the first request; a retry waits inside its budget, a backlog until it fits.
-
-    Source: Journey Optimizer, Capping API: what is over the cap is rejected, never queued.
-    """
-    due_at = now + timedelta(milliseconds=grant.retry_after_ms)
-    if held.budget_until is not None:
-        if due_at >= held.budget_until:
-            return Settled(held, timed_out(_tried(held), {}, _NOT_TRIED), None)
-        again = Again(_NOT_TRIED, due_at, held.attempt, held.origin_error)
-        return Settled(held, again, held.budget_until)
-    if _is_late(held, now) and action.on_backlog is OnBacklog.SEND:
-        return Settled(held, Again(_NOT_TRIED, due_at, held.attempt, None), None)
-    facts = {
-        "capId": str(limits.cap.id),
-        "configId": str(limits.config_id) if limits.config_id else None,
-        "maxCallsCount": limits.cap.max_calls_count,
-        "periodInMs": limits.cap.period_in_ms,
-        "retryAfterMs": grant.retry_after_ms,
-    }
-    end = End(_NOT_TRIED, DeliveryState.CAPPED, "capped", facts)
-    return Settled(held, end, None, gate=Gate.CAP)
+def _expired(held: Claimed, reason: str, facts: JsonObject, gate: Gate) -> Settled:
+    end = End(_NOT_TRIED, DeliveryState.EXPIRED, reason, facts)
+    return Settled(held, end, None, gate=gate)
 
 
 def _settle_doubtful(
@@ -238,29 +237,38 @@ def _settle_doubtful(
         if may_repeat:
             origin = {"error": "error", "code": "leaseEnded", "rule": "leaseEnded"}
             step = Again(AttemptOutcome.UNKNOWN, now, number + 1, origin)
-        budget = now + _budget(held, action) if action is not None and may_repeat else None
-        settled.append(Settled(held, step, budget))
-    _record(session, tools.worker, lane, settled, now)
+        until = now + budget(held, action) if action is not None and may_repeat else None
+        settled.append(Settled(held, step, until))
+    record_within(session, tools, lane, settled, now)
 
 
-def _record(
-    session: Session, worker: str, lane: Lane, settled: Sequence[Settled], now: datetime
+def record_within(
+    session: Session,
+    tools: DeliveryTools,
+    lane: Lane,
+    settled: Sequence[Settled],
+    now: datetime,
 ) -> Recorded:
-    """Write what became of deliveries; push tokens before deliveries, as everywhere."""
+    """Write what became of deliveries; push tokens before deliveries, as everywhere.
+
+    The caller commits.
+    """
     scope = lane.scope
     calls = [each.attempt for each in settled if each.attempt is not None]
-    own = attempts.finish(session, scope, calls, worker=worker, now=now)
+    own = attempts.finish(session, scope, calls, worker=tools.worker, now=now)
     kept = [each for each in settled if each.attempt is None or each.attempt.attempt_id in own]
-    dead = [token for each in kept if (token := each.dead_token) is not None]
-    push_tokens.denylist(session, scope, dead, now=now)
+    dead_verdicts.keep(session, lane, kept, now=now)
     final = [end for each in kept if (end := each.ended) is not None]
     ended = deliveries.end(session, scope, final, now=now)
+    keep_dead_letters.keep(session, tools, lane, kept, ended, now=now)
     waiting = [back for each in kept if (back := _waiting(lane, each)) is not None]
     deliveries.put_back(session, scope, waiting)
     told = [
         Told(each.delivery.instance_id, stimulus, now)
         for each in kept
-        if each.delivery.id in ended and (stimulus := each.stimulus(now)) is not None
+        if each.delivery.id in ended
+        and each.delivery.replay_of is None
+        and (stimulus := each.stimulus(now)) is not None
     ]
     inbox.tell(session, scope, told)
     traces = [
@@ -276,23 +284,9 @@ def _waiting(lane: Lane, each: Settled) -> Waiting | None:
         return None
     return Waiting(
         each.delivery.id,
-        lane.key,
+        lane.line(each.delivery.journey_id),
         each.step.due_at,
         each.step.next_number,
         each.budget_until,
         each.step.origin_error,
     )
-
-
-def _tried(held: Claimed) -> Tried:
-    return Tried(
-        held.attempt, held.budget_until or held.expires_at, held.expires_at, held.origin_error
-    )
-
-
-def _is_late(held: Claimed, now: datetime) -> bool:
-    return held.budget_until is None and now - held.created_at > BACKLOG_AFTER
-
-
-def _budget(held: Claimed, action: Action) -> timedelta:
-    return timedelta(milliseconds=min(held.timeout_ms, action.timeout_ms))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +16,25 @@ from service.db.session import SessionFactory
 from service.journeys.stimuli import DeliveryEnded, DeliveryOutcome
 from service.outbound.actions import Action, ActionDirectory
 from service.outbound.attempts import AttemptOutcome, EndedAttempt
-from service.outbound.auth import ServiceAccountTokens
+from service.outbound.auth import VendorTokens
+from service.outbound.connections import ConnectionLimit
+from service.outbound.dead_letters import DeadLetters
+from service.outbound.dead_tokens import Alarm
 from service.outbound.deliveries import Claimed, DeliveryState, EndedDelivery
+from service.outbound.destinations import DestinationDirectory
 from service.outbound.endpoint_directory import EndpointDirectory
+from service.outbound.endpoint_limits import Limits
+from service.outbound.fair_claims import DueLines
 from service.outbound.follow_up import Again, End, Tried
 from service.outbound.gates import Gate
+from service.outbound.halts import HaltDirectory
+from service.outbound.outcomes import Outcome
+from service.outbound.permit_life import PermitLife
+from service.outbound.permit_shares import PermitShares
 from service.outbound.store_clock import StoreWatch
 from service.outbound.transport import Call, Reply, Transport
 from service.profiles.push_tokens import DeadToken
+from service.sandboxes.scope import Scope
 
 _LONGEST_RESPONSE = 8192
 _NUL = rb"\u0000"  # PostgreSQL's JSON cannot hold it
@@ -36,6 +48,9 @@ class DeliveryTools:
         watch: Notices when the store's clock is set; ``None`` where ours is not a real one.
         worker: This process's name, in its attempts and leases; never used again by another.
         life_percent: A permit's life as a share of its cap's period.
+        destinations: How they stood when this process looked last.
+        sink_folder: Where sinks may write files; ``None`` where the operator allows none.
+        halts: What was halted when this process looked last.
     """
 
     sessions: SessionFactory
@@ -43,10 +58,39 @@ class DeliveryTools:
     transport: Transport
     actions: ActionDirectory
     endpoints: EndpointDirectory
-    tokens: ServiceAccountTokens
+    tokens: VendorTokens
+    letters: DeadLetters
     watch: StoreWatch | None
     worker: str
     life_percent: float = 2.0
+    destinations: DestinationDirectory = field(default_factory=DestinationDirectory)
+    sink_folder: Path | None = None
+    halts: HaltDirectory = field(default_factory=HaltDirectory)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneMemory:
+    """What one lane has learned: how long its starts take, who is due, who competes with it.
+
+    Used by one thread.
+    """
+
+    life: PermitLife = field(default_factory=PermitLife)
+    lines: DueLines = field(default_factory=DueLines)
+    shares: PermitShares = field(default_factory=PermitShares)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTerms:
+    """What a lane connects for, and what limits it; nothing if its action cannot be used."""
+
+    action: Action | None = None
+    limits: Limits | None = None
+
+    @property
+    def connections(self) -> tuple[ConnectionLimit, ...]:
+        """What limits its connections."""
+        return () if self.limits is None else self.limits.connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +132,8 @@ class Batch:
         action: ``None`` when there was nothing to permit.
         asked_at: Monotonic seconds at which the permits were asked for.
         usable_until: Monotonic seconds after which no call of the batch may start.
+        is_probe: Its one call is the one that an open breaker lets through.
+        again_in_s: How long to leave the lane alone, since what waits in it has to.
     """
 
     claimed: int
@@ -96,6 +142,8 @@ class Batch:
     permitted: tuple[Permitted, ...] = ()
     asked_at: float = 0.0
     usable_until: float = 0.0
+    is_probe: bool = False
+    again_in_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +159,16 @@ class Ready:
     asked_at: float
     startable_until: float
     token_id: UUID | None
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What became of a delivery, to be recorded.
 
-    ``attempt`` is ``None`` when there was no call to make; ``trace`` says which gate stayed shut.
+    ``attempt`` is ``None`` when there was no call to make; ``trace`` says which gate stayed shut;
+    ``outcome`` is what the reply meant, where there was one; with an ``alarm`` its ``dead_token``
+    is not to be believed unasked.
     """
 
     delivery: Claimed
@@ -127,8 +178,11 @@ class Settled:
     token_id: UUID | None = None
     vendor_message_id: str | None = None
     response: Any = field(default=None, repr=False)
+    mapped: JsonObject | None = field(default=None, repr=False)
     dead_token: DeadToken | None = None
+    alarm: Alarm | None = None
     gate: Gate | None = None
+    outcome: Outcome | None = None
 
     @property
     def ended(self) -> EndedDelivery | None:
@@ -165,7 +219,7 @@ class Settled:
     def without_details(self) -> "Settled":
         """Return the same end with nothing in it that came from outside."""
         step = replace(self.step, facts={}) if isinstance(self.step, End) else self.step
-        return replace(self, step=step, response=None, vendor_message_id=None)
+        return replace(self, step=step, response=None, mapped=None, vendor_message_id=None)
 
     def stimulus(self, now: datetime) -> DeliveryEnded | None:
         """What the waiting instance is told, if this is the end."""
@@ -180,6 +234,7 @@ class Settled:
             origin_error=origin.get("error"),
             origin_code=origin.get("code"),
             response=self.response,
+            mapped=self.mapped,
             execution_ms=max(0, int((now - self.delivery.created_at).total_seconds() * 1000)),
         )
 
@@ -193,6 +248,13 @@ def response_of(reply: Reply) -> JsonObject | list[Any] | None:
     except msgspec.DecodeError:
         return None
     return answer if isinstance(answer, dict | list) else None
+
+
+def mapped_of(action: Action, step: End | Again, reply: Reply) -> JsonObject | None:
+    """Return the fields of a last answer that the action maps; ``None`` where it maps none."""
+    if action.answers is None or not isinstance(step, End):
+        return None
+    return action.answers.read(reply.body, is_error=step.state is not DeliveryState.SENT)
 
 
 def _storable(value: Any) -> Any:

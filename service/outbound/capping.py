@@ -4,88 +4,28 @@ A grant is a row: so many starts, from now until its life is over. It counts aga
 the cap's period *and* that life, because its last start may be as late as that. Unused permits are
 never given back, so a worker that dies with them costs at most one window and leaks nothing.
 
-The lock row and the tally are two statements on purpose: PostgreSQL fixes what a statement sees
-before it waits for the lock, so one statement would not see the grants it waited for.
-
 Source: Journey Optimizer, Capping API, ``services.action.rating`` and its sliding window;
 service/decisions/0005-permit-life.md.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from service.core.clock import Clock
 from service.core.ids import new_key
-from service.db.statements import INTEGER, KEY, MOMENT, SetStatement
+from service.core.json import JsonObject
+from service.outbound import permit_rows as rows
 from service.outbound import store_clock
-from service.outbound.store_clock import COARSENESS, ClockStatement, StoreWatch
+from service.outbound.store_clock import COARSENESS, StoreWatch
 from service.sandboxes.scope import Scope
 
 LIFE_PERCENT = 2.0
 LONGEST_LIFE_MS = 2000
 _SHORTEST_LIFE_MS = 10
 _KEPT_AFTER_END = timedelta(hours=1)
-_CAP_KEYS = {"sandbox_id": INTEGER, "cap_id": KEY}
-
-_LOCK = SetStatement(
-    "SELECT paused_until FROM permit_cap WHERE sandbox_id = :sandbox_id AND id = :cap_id {lock}",
-    rows={},
-    params=_CAP_KEYS,
-    result={"paused_until": MOMENT},
-)
-_ADD_CAP = SetStatement(
-    "INSERT INTO permit_cap (sandbox_id, id) VALUES (:sandbox_id, :cap_id) ON CONFLICT DO NOTHING",
-    rows={},
-    params=_CAP_KEYS,
-)
-_TALLY = ClockStatement(
-    """
-    WITH moment AS MATERIALIZED (SELECT {moment} AS at)
-    SELECT (SELECT at FROM moment) AS now, COALESCE(SUM(g.count), 0) AS used,
-        MIN(g.counted_until) AS first_end_at, MAX(g.granted_at) AS last_granted_at
-    FROM permit_grant AS g
-    WHERE g.sandbox_id = :sandbox_id AND g.cap_id = :cap_id
-        AND g.counted_until > (SELECT at FROM moment)
-    """,
-    params=_CAP_KEYS,
-    result={"now": MOMENT, "used": INTEGER, "first_end_at": MOMENT, "last_granted_at": MOMENT},
-)
-_GRANT = SetStatement(
-    """
-    INSERT INTO permit_grant (sandbox_id, id, cap_id, granted_at, counted_until, count)
-    VALUES (:sandbox_id, :id, :cap_id, :granted_at, :counted_until, :count)
-    """,
-    rows={},
-    params={**_CAP_KEYS, "id": KEY, "granted_at": MOMENT, "counted_until": MOMENT},
-)
-_PAUSE = SetStatement(
-    "UPDATE permit_cap SET paused_until = :until WHERE sandbox_id = :sandbox_id AND id = :cap_id",
-    rows={},
-    params={**_CAP_KEYS, "until": MOMENT},
-)
-_FORGET_ALL = SetStatement(
-    "DELETE FROM permit_grant WHERE sandbox_id = :sandbox_id AND cap_id = :cap_id",
-    rows={},
-    params=_CAP_KEYS,
-)
-_FORGET_ENDED = SetStatement(
-    """
-    WITH ended AS MATERIALIZED (
-        SELECT id FROM permit_grant WHERE sandbox_id = :sandbox_id AND counted_until < :before
-        ORDER BY id LIMIT :limit {skip_locked}
-    )
-    DELETE FROM permit_grant WHERE sandbox_id = :sandbox_id AND id IN (SELECT id FROM ended)
-    RETURNING id
-    """,
-    rows={},
-    params={"sandbox_id": INTEGER, "before": MOMENT, "limit": INTEGER},
-    result={"id": KEY},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +38,11 @@ class Cap:
 
     def with_headroom(self, percent: float) -> "Cap":
         """Return the cap with a share of it left unused; one call always stays possible."""
-        allowed = max(1, int(self.max_calls_count * (100 - percent) / 100))
-        return Cap(self.id, allowed, self.period_in_ms)
+        return self.paced((100 - percent) / 100)
+
+    def paced(self, pace: float) -> "Cap":
+        """Return the cap of which only a share is used; one call always stays possible."""
+        return Cap(self.id, max(1, int(self.max_calls_count * pace)), self.period_in_ms)
 
     def life_ms(self, percent: float = LIFE_PERCENT) -> int:
         """Return a permit's life: a share of the period, long enough for a commit.
@@ -109,6 +52,29 @@ class Cap:
         shortest = min(_SHORTEST_LIFE_MS, self.period_in_ms)
         share = round(self.period_in_ms * percent / 100)
         return min(max(shortest, share), LONGEST_LIFE_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCap:
+    """A cap that is locked.
+
+    Attributes:
+        paused_until: Nothing is granted before it.
+        deployed: Count and period as deployed last; ``None`` for caps that nobody deploys.
+    """
+
+    paused_until: datetime | None
+    deployed: tuple[int, int] | None
+
+    def bounded(self, cap: Cap) -> Cap:
+        """Return the cap, no looser than what was deployed last.
+
+        Another process may have deployed it a moment ago, and ours know the copy before.
+        """
+        if self.deployed is None:
+            return cap
+        count, period_in_ms = self.deployed
+        return Cap(cap.id, min(cap.max_calls_count, count), max(cap.period_in_ms, period_in_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +100,8 @@ class Grant:
 class Tally:
     """What counts against a cap at one moment of the store's clock.
 
-    ``first_end_at`` is when the first of the counted grants stops counting.
+    ``first_end_at`` is when the first of the counted grants stops counting; ``has_shares`` tells
+    whether any of them says who competed for it.
     """
 
     now: datetime
@@ -142,6 +109,7 @@ class Tally:
     first_end_at: datetime | None
     last_granted_at: datetime | None
     paused_until: datetime | None
+    has_shares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,44 +149,75 @@ def take_permits(
     Source: Journey Optimizer, Capping API, ``services.action.rating``.
     """
     life_ms = cap.life_ms() if life_ms is None else min(life_ms, LONGEST_LIFE_MS)
-    keys = {"sandbox_id": scope.sandbox_id, "cap_id": cap.id}
-    paused_until = lock_cap(session, scope, cap.id)
+    held = lock_cap(session, scope, cap.id)
+    cap = held.bounded(cap)
     asked_at = clock.monotonic()
-    row = _TALLY.run(session, keys)
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    since_jump_s = None
-    if watch is not None:
-        watch.observe(row.now, asked_at=asked_at)
-        since_jump_s = watch.seconds_since_jump(larger_than_s=life_ms / 1000)
-    tally = Tally(row.now, int(row.used), row.first_end_at, row.last_granted_at, paused_until)
+    tally, since_jump_s = look(
+        session, scope, cap.id, held.paused_until, clock=clock, life_ms=life_ms, watch=watch
+    )
     decision = decide(cap, tally, wanted=wanted, life_ms=life_ms, since_jump_s=since_jump_s)
-    grant_id = _write(session, keys, tally, decision)
+    grant_id = write(session, scope, cap.id, tally, decision)
     return Grant(
         decision.count, asked_at + life_ms / 1000, decision.retry_after_ms, grant_id, tally.now
     )
 
 
-def _write(
-    session: Session, keys: Mapping[str, Any], tally: Tally, decision: Decision
+def look(
+    session: Session,
+    scope: Scope,
+    cap_id: UUID,
+    paused_until: datetime | None,
+    *,
+    clock: Clock,
+    life_ms: int,
+    watch: StoreWatch | None,
+) -> tuple[Tally, float | None]:
+    """Return what counts under a cap that is locked, and how long ago the store's clock jumped."""
+    read_at = clock.monotonic()
+    row = rows.TALLY.run(session, {"sandbox_id": scope.sandbox_id, "cap_id": cap_id})
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    since_jump_s = None
+    if watch is not None:
+        watch.observe(row.now, asked_at=read_at)
+        since_jump_s = watch.seconds_since_jump(larger_than_s=life_ms / 1000)
+    used, has_shares = int(row.used), bool(row.shared)
+    return (
+        Tally(row.now, used, row.first_end_at, row.last_granted_at, paused_until, has_shares),
+        since_jump_s,
+    )
+
+
+def write(
+    session: Session,
+    scope: Scope,
+    cap_id: UUID,
+    tally: Tally,
+    decision: Decision,
+    shares: JsonObject | None = None,
 ) -> UUID | None:
-    """Make a decision true; return the grant's id, if there is a grant."""
+    """Make a decision true; return the grant's id, if there is a grant.
+
+    ``shares`` says who asked for how many and got how many; they are kept although nobody got any.
+    """
+    keys = {"sandbox_id": scope.sandbox_id, "cap_id": cap_id}
     if decision.pause_until is not None:
-        _PAUSE.run(session, {**keys, "until": decision.pause_until})
-        _FORGET_ALL.run(session, keys)
+        rows.PAUSE.run(session, {**keys, "until": decision.pause_until})
+        rows.FORGET_ALL.run(session, keys)
         return None
-    if not decision.count:
+    if not decision.count and not shares:
         return None
     grant_id = new_key()
-    _GRANT.run(
-        session,
-        {
-            **keys,
-            "id": grant_id,
-            "granted_at": tally.now,
-            "counted_until": decision.counted_until,
-            "count": decision.count,
-        },
-    )
+    grant = {
+        **keys,
+        "id": grant_id,
+        "granted_at": tally.now,
+        "counted_until": decision.counted_until,
+        "count": decision.count,
+    }
+    if shares:
+        rows.GRANT_SHARED.run(session, {**grant, "shares": shares})
+    else:
+        rows.GRANT.run(session, grant)
     return grant_id
 
 
@@ -249,25 +248,41 @@ def decide(
     return Decision(count, end, _ms((tally.first_end_at or end) - tally.now))
 
 
-def lock_cap(session: Session, scope: Scope, cap_id: UUID) -> datetime | None:
-    """Hold a cap until the transaction ends, and return until when it is paused.
+def lock_cap(session: Session, scope: Scope, cap_id: UUID) -> HeldCap:
+    """Hold a cap until the transaction ends, and return what its row says.
 
     A cap's row is made at its first use.
     """
     keys = {"sandbox_id": scope.sandbox_id, "cap_id": cap_id}
-    rows = _LOCK.run(session, keys)
-    if not rows:
-        _ADD_CAP.run(session, keys)
-        rows = _LOCK.run(session, keys)
-    paused_until: datetime | None = rows[0].paused_until
-    return paused_until
+    held = rows.LOCK.run(session, keys)
+    if not held:
+        rows.ADD_CAP.run(session, keys)
+        held = rows.LOCK.run(session, keys)
+    row = held[0]
+    deployed = None
+    if row.max_calls_count is not None:
+        deployed = (row.max_calls_count, row.period_in_ms)
+    return HeldCap(row.paused_until, deployed)
+
+
+def note_deployed(session: Session, scope: Scope, cap: Cap) -> None:
+    """Keep what a cap was deployed with where every process sees it; the cap is locked."""
+    rows.DEPLOYED.run(
+        session,
+        {
+            "sandbox_id": scope.sandbox_id,
+            "cap_id": cap.id,
+            "max_calls_count": cap.max_calls_count,
+            "period_in_ms": cap.period_in_ms,
+        },
+    )
 
 
 def forget_ended(session: Session, scope: Scope, *, limit: int = 1000) -> int:
     """Remove grants that have counted for nothing for an hour; return how many. Caller commits."""
     before = store_clock.read(session) - _KEPT_AFTER_END
     params = {"sandbox_id": scope.sandbox_id, "before": before, "limit": limit}
-    return len(_FORGET_ENDED.run(session, params))
+    return len(rows.FORGET_ENDED.run(session, params))
 
 
 def longest_span(cap: Cap) -> timedelta:

@@ -1,13 +1,14 @@
 """Deliveries: written with their cause, claimed by lane, ended once.
 
-A lane is one action of one sandbox, so a slow vendor delays its own messages only. A claim deletes
-the narrow ``delivery_due`` row; ``delivery`` stays.
+A lane is one action of one sandbox, so a slow vendor delays its own messages only. In it each
+journey has a line of its own, first in first out. A claim deletes the narrow ``delivery_due`` row;
+``delivery`` stays.
 
 Source: service/decisions/0008-attempt-states.md, service/decisions/0001-lock-order.md.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -45,8 +46,12 @@ class Lane:
 
     @property
     def key(self) -> str:
-        """The lane as ``delivery_due`` names it."""
-        return lane_key(self.scope, self.action_id)
+        """The lane's name; as attempts know it."""
+        return f"{self.scope.sandbox_id}:{self.action_id.hex}"
+
+    def line(self, journey_id: UUID) -> str:
+        """Return the name of a journey's line in it, as ``delivery_due`` knows it."""
+        return f"{self.key}:{journey_id.hex}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class Claimed:
         attempt: The number of the next attempt, from 1.
         budget_until: The end of the call's time once a first permit was given.
         origin_error: What the attempt before ended with: ``error``, ``code`` and ``rule``.
+        replay_of: The delivery that this one repeats; its journey is not told again.
     """
 
     id: UUID
@@ -100,14 +106,15 @@ class Claimed:
     attempt: int = 1
     budget_until: datetime | None = None
     origin_error: JsonObject | None = None
+    replay_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A claimed delivery that goes back, due at ``due_at``."""
+    """A claimed delivery that goes back into its line, due at ``due_at``."""
 
     delivery_id: UUID
-    lane: str
+    line: str
     due_at: datetime
     attempt: int
     budget_until: datetime | None
@@ -130,11 +137,6 @@ class EndedDelivery:
 def delivery_key(instance_id: UUID, node_id: str) -> UUID:
     """Return the key that a delivery has by its instance and node."""
     return derived_key(str(instance_id), node_id)
-
-
-def lane_key(scope: Scope, action_id: UUID) -> str:
-    """Return the name of a lane."""
-    return f"{scope.sandbox_id}:{action_id.hex}"
 
 
 def create(session: Session, scope: Scope, new: Sequence[NewDelivery], *, now: datetime) -> int:
@@ -167,8 +169,8 @@ def create(session: Session, scope: Scope, new: Sequence[NewDelivery], *, now: d
         ],
     )
     kept = [by_id[row.id] for row in added]
-    lanes = [(each.id, lane_key(scope, each.action_id)) for each in kept]
-    rows.ADD_DUE.run(session, params, r=sorted(lanes))
+    lines = [(each.id, Lane(scope, each.action_id).line(each.journey_id)) for each in kept]
+    rows.ADD_DUE.run(session, params, r=sorted(lines))
     places = Counter((each.journey_version_id, each.node_id) for each in kept)
     deltas = [
         delta
@@ -179,15 +181,19 @@ def create(session: Session, scope: Scope, new: Sequence[NewDelivery], *, now: d
     return len(kept)
 
 
-def claim(session: Session, lane: Lane, *, now: datetime, limit: int) -> list[Claimed]:
-    """Take up to ``limit`` due deliveries of a lane that no other worker holds, oldest first.
+def claim_line(
+    session: Session, scope: Scope, line: str, *, now: datetime, limit: int
+) -> dict[UUID, Any]:
+    """Take up to ``limit`` due rows of a line that no other worker holds, the longest due first.
 
     They are given back when the caller rolls back or dies.
     """
-    params = {"sandbox_id": lane.scope.sandbox_id, "lane": lane.key, "now": now, "limit": limit}
-    due = {row.delivery_id: row for row in rows.CLAIM.run(session, params)}
-    if not due:
-        return []
+    params = {"sandbox_id": scope.sandbox_id, "lane": line, "now": now, "limit": limit}
+    return {row.delivery_id: row for row in rows.CLAIM.run(session, params)}
+
+
+def read_claimed(session: Session, scope: Scope, due: Mapping[UUID, Any]) -> list[Claimed]:
+    """Return the deliveries of claimed rows that have not ended, the longest due first."""
     claimed = [
         _claimed(
             row,
@@ -196,7 +202,7 @@ def claim(session: Session, lane: Lane, *, now: datetime, limit: int) -> list[Cl
             budget_until=due[row.id].budget_until,
             origin_error=due[row.id].origin_error,
         )
-        for row in _read(session, lane.scope, due)
+        for row in _read(session, scope, due)
     ]
     return sorted(claimed, key=lambda each: (each.due_at, each.id))
 
@@ -215,7 +221,7 @@ def put_back(session: Session, scope: Scope, waiting: Sequence[Waiting]) -> None
             r=[
                 (
                     each.delivery_id,
-                    each.lane,
+                    each.line,
                     each.due_at,
                     each.attempt,
                     each.budget_until,
@@ -281,5 +287,6 @@ def _claimed(row: Any, **due: Any) -> Claimed:
         timeout_ms=row.facts["timeoutMs"],
         created_at=row.created_at,
         expires_at=row.expires_at,
+        replay_of=row.replay_of,
         **due,
     )

@@ -61,12 +61,13 @@ CLAIM = SetStatement(
         "origin_error": JSON_OBJECT,
     },
 )
+# SQLite keeps the order of a CROSS JOIN; else, without statistics, it reads the whole sandbox.
 READ_WAITING = SetStatement(
     """
     SELECT d.id, d.instance_id, d.node_id, d.journey_id, d.journey_version_id, d.action_id,
-        d.identity_id, d.parameters, d.facts, d.created_at, d.expires_at
-    FROM {r} JOIN delivery AS d ON d.sandbox_id = :sandbox_id AND d.id = r.id
-    WHERE d.state = 'waiting'
+        d.identity_id, d.parameters, d.facts, d.created_at, d.expires_at, d.replay_of
+    FROM {r} CROSS JOIN delivery AS d
+    WHERE d.sandbox_id = :sandbox_id AND d.id = r.id AND d.state = 'waiting'
     """,
     rows={"r": {"id": KEY}},
     params=_SANDBOX,
@@ -82,6 +83,7 @@ READ_WAITING = SetStatement(
         "facts": JSON_OBJECT,
         "created_at": MOMENT,
         "expires_at": MOMENT,
+        "replay_of": KEY,
     },
 )
 PUT_BACK = SetStatement(
@@ -105,8 +107,8 @@ PUT_BACK = SetStatement(
 )
 LOCK = SetStatement(
     """
-    SELECT t.id FROM delivery AS t JOIN {r} ON t.id = r.id
-    WHERE t.sandbox_id = :sandbox_id ORDER BY t.id {lock_t}
+    SELECT t.id FROM {r} CROSS JOIN delivery AS t
+    WHERE t.sandbox_id = :sandbox_id AND t.id = r.id ORDER BY t.id {lock_t}
     """,
     rows={"r": {"id": KEY}},
     params=_SANDBOX,
@@ -135,7 +137,30 @@ END = SetStatement(
     params=_AT,
     result={"id": KEY, "journey_version_id": KEY, "node_id": TEXT, "state": TEXT},
 )
-# A loose index scan: one probe per lane, however many deliveries wait in it.
+# A loose index scan: one probe per line, however many deliveries wait in it. The plus keeps SQLite
+# from reading the whole sandbox by its key instead.
+DUE_LINES = SetStatement(
+    """
+    WITH RECURSIVE lines(lane) AS (
+        SELECT MIN(lane) FROM delivery_due
+        WHERE +sandbox_id = :sandbox_id AND lane >= :first AND lane <= :last
+        UNION ALL
+        SELECT (SELECT MIN(d.lane) FROM delivery_due AS d
+            WHERE +d.sandbox_id = :sandbox_id AND d.lane > lines.lane AND d.lane <= :last)
+        FROM lines WHERE lines.lane IS NOT NULL
+    ), first_due AS (
+        SELECT lines.lane,
+            (SELECT MIN(d.due_at) FROM delivery_due AS d
+                WHERE +d.sandbox_id = :sandbox_id AND d.lane = lines.lane) AS due_at
+        FROM lines WHERE lines.lane IS NOT NULL
+    )
+    SELECT lane FROM first_due WHERE due_at <= :now ORDER BY due_at
+    """,
+    rows={},
+    params={**_AT, "first": TEXT, "last": TEXT},
+    result={"lane": TEXT},
+)
+# Another loose index scan, over the lines of all lanes.
 DUE_LANES = SetStatement(
     """
     /* across sandboxes: due-lanes */

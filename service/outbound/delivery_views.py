@@ -34,12 +34,13 @@ def due_lanes(session: Session, *, now: datetime) -> tuple[Lane, ...]:
     if not found:
         return ()
     scopes = {each.id: Scope(each.id, each.name) for each in registry.list_all(session)}
-    return tuple(parse_lane(row.lane, scopes[int(row.lane.partition(":")[0])]) for row in found)
+    lanes = (parse_lane(row.lane, scopes[int(row.lane.partition(":")[0])]) for row in found)
+    return tuple(dict.fromkeys(lanes))
 
 
 def parse_lane(key: str, scope: Scope) -> Lane:
-    """Return the lane that ``Lane.key`` named."""
-    return Lane(scope, UUID(key.partition(":")[2]))
+    """Return the lane that ``Lane.key`` named, or that a line is in."""
+    return Lane(scope, UUID(key.split(":")[1]))
 
 
 def list_page(

@@ -22,7 +22,7 @@ from service.outbound.transport import Reply, ReplyKind, Trouble
 TIMED_OUT = "timedout"
 _LONGEST_REASON = 64
 _AGAIN_AFTER = timedelta(milliseconds=50)
-_OURS = frozenset({Trouble.PERMIT_REFUSED, Trouble.LANE_CLOSED})
+_OURS = frozenset({Trouble.PERMIT_REFUSED, Trouble.LANE_CLOSED, Trouble.CALL_FULL})
 
 
 class OnUnknown(StrEnum):
@@ -183,12 +183,7 @@ def _retry(
     chance: float,
 ) -> End | Again:
     attempt = _attempt_outcome(reply, AttemptOutcome.RETRY)
-    allowed = policy.max_retries + 1
-    if outcome.max_attempts:
-        allowed = min(allowed, outcome.max_attempts)
-    if outcome.retry_kind is RetryKind.REAUTH1:
-        allowed = min(allowed, 2)
-    if tried.number >= allowed:
+    if tried.number >= _allowed(outcome, tried, policy):
         facts = _with_origin(facts, tried)
         is_timeout = reply.trouble is Trouble.TIMEOUT
         return End(attempt, DeliveryState.FAILED, _reason(outcome), facts, is_timeout)
@@ -199,6 +194,16 @@ def _retry(
     return End(
         attempt, DeliveryState.FAILED, TIMED_OUT, {**facts, "originError": origin}, is_timeout=True
     )
+
+
+def _allowed(outcome: Outcome, tried: Tried, policy: Policy) -> int:
+    """Return how many attempts there may be in all."""
+    allowed = policy.max_retries + 1
+    if outcome.retry_kind is RetryKind.REAUTH1:
+        # Worth one more whatever came before, but a fresh proof that is refused is the end.
+        was_fresh = (tried.origin_error or {}).get("rule") == outcome.rule_id
+        return min(allowed, tried.number if was_fresh else tried.number + 1)
+    return min(allowed, outcome.max_attempts) if outcome.max_attempts else allowed
 
 
 def _again(

@@ -72,7 +72,8 @@ def test_an_attempt_follows_only_inside_every_limit(
         return
     assert START <= step.due_at < tried.budget_until
     assert step.next_number in {number, number + 1}
-    is_ours = reply.trouble in {Trouble.PERMIT_REFUSED, Trouble.LANE_CLOSED}
+    ours = {Trouble.PERMIT_REFUSED, Trouble.LANE_CLOSED, Trouble.CALL_FULL}
+    is_ours = reply.trouble in ours
     assert step.next_number <= retries + 1 or (is_ours and reply.kind is ReplyKind.NOT_SENT)
     if reply.kind is ReplyKind.UNKNOWN:
         assert on_unknown is OnUnknown.RETRY
@@ -130,7 +131,8 @@ def test_a_refused_bearer_is_tried_once_more_at_once() -> None:
     outcome = outcome_of(reply, "fcm")
 
     first = follow_up(outcome, reply, TRIED, POLICY, now=START, chance=0.5)
-    second = follow_up(outcome, reply, replace(TRIED, number=2), POLICY, now=START, chance=0.5)
+    refused_before = replace(TRIED, number=2, origin_error={"rule": outcome.rule_id})
+    second = follow_up(outcome, reply, refused_before, POLICY, now=START, chance=0.5)
 
     assert outcome.retry_kind is RetryKind.REAUTH1
     assert isinstance(first, Again)

@@ -11,6 +11,7 @@ from service.core.json import JsonObject
 from service.core.secret import mask_token
 from service.flows.describe_deliveries import DescribedDelivery
 from service.outbound.deliveries import DeliveryState
+from service.outbound.feedback import FeedbackStatus
 from service.outbound.interactions import InteractionKind
 from service.outbound.models import DeliveryAttempt, DeliveryInteraction
 from service.web.payloads.base import (
@@ -36,6 +37,10 @@ _COPIED = (
     "expires_at",
     "ended_at",
     "opened_at",
+    "feedback",
+    "feedback_at",
+    "feedback_reason",
+    "replay_of",
 )
 
 
@@ -159,6 +164,20 @@ class DeliverySchema(Payload):
         metadata={"description": "When the device first said so; iOS and the web never do."},
     )
     opened_at = fields.AwareDateTime(required=True, allow_none=True, data_key="openedAt")
+    feedback = fields.String(
+        required=True,
+        allow_none=True,
+        validate=validate.OneOf([each.value for each in FeedbackStatus]),
+        metadata={"description": "The vendor's last word after the send, from its receipts."},
+    )
+    feedback_at = fields.AwareDateTime(required=True, allow_none=True, data_key="feedbackAt")
+    feedback_reason = fields.String(required=True, allow_none=True, data_key="feedbackReason")
+    replay_of = fields.UUID(
+        required=True,
+        allow_none=True,
+        data_key="replayOf",
+        metadata={"description": "The delivery that this one repeats."},
+    )
     dismissed_at = fields.AwareDateTime(required=True, allow_none=True, data_key="dismissedAt")
     interactions = fields.List(
         fields.Nested(InteractionSchema),
