@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from service.outbound.connection_spec import ClientCertificate
+
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
@@ -21,7 +23,11 @@ class ReplyKind(StrEnum):
 
 
 class Trouble(StrEnum):
-    """Why a call was not answered."""
+    """Why a call was not answered.
+
+    ``CALL_FULL``: of many rows in one call, this one had no room, or the call was turned away as a
+    whole; it goes again with fewer.
+    """
 
     DNS = "dns"
     CONNECT = "connect"
@@ -29,10 +35,12 @@ class Trouble(StrEnum):
     TIMEOUT = "timeout"
     RESET = "reset"
     RESEND_STOPPED = "resend_stopped"
+    STREAM_REFUSED = "stream_refused"
     ADDRESS_REFUSED = "address_refused"
     PERMIT_REFUSED = "permit_refused"
     MALFORMED = "malformed"
     LANE_CLOSED = "lane_closed"
+    CALL_FULL = "call_full"
 
 
 class HttpVersion(StrEnum):
@@ -88,13 +96,14 @@ class Call:
 class Reply:
     """How one call ended.
 
-    ``NOT_SENT``: certainly no byte of the request left. ``UNKNOWN``: it left, and no whole answer
-    came back, so the third party may have acted on it.
+    ``NOT_SENT``: certainly no byte of the request left, or an HTTP/2 server said that it did not
+    look at it (a refused stream, or one above the last of its GOAWAY; RFC 9113, 8.7). ``UNKNOWN``:
+    it left, and no whole answer came back, so the third party may have acted on it.
 
     Attributes:
         status: The status line's code; 0 when none arrived.
         headers: Raw lines as they arrived, status lines included; read them with ``header``.
-        body: At most 64 KiB of the answer's body.
+        body: The answer's body, at most as long as the lane's options say.
         started_ns: CLOCK_MONOTONIC when the request went on the wire; 0 when it did not.
         ended_ns: CLOCK_MONOTONIC when the call ended.
         trouble: Why it was not answered; ``None`` when it was.
@@ -135,14 +144,20 @@ class LaneOptions:
 
     Attributes:
         slots: Connections that the lane may hold open, idle ones included.
-        proxy: An explicit ``http://`` proxy; the environment's proxies are never used.
+        streams: Calls in the air over one connection at most; more than 1 over HTTP/2 only.
+        proxy: An explicit proxy, with its credentials; the environment's are never used.
+        certificate: What is shown to an endpoint that asks who calls.
         ca_file: Certificates to trust in place of certifi's.
+        longest_body: Bytes of an answer that are read; what is longer is cut.
     """
 
     slots: int
     http_version: HttpVersion = HttpVersion.HTTP_1_1
-    proxy: str | None = None
+    streams: int = 1
+    proxy: str | None = field(default=None, repr=False)
+    certificate: ClientCertificate | None = None
     ca_file: str | None = None
+    longest_body: int = 64 * 1024
 
 
 class LaneFullError(Exception):
@@ -154,7 +169,10 @@ class Lane(Protocol):
 
     @property
     def free_slots(self) -> int:
-        """How many calls may be submitted now."""
+        """How many calls may be submitted now: a call each slot, over HTTP/2 a call each stream.
+
+        Over HTTP/2 it begins with a call each slot and grows as the server shows what it takes.
+        """
         ...
 
     @property

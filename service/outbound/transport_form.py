@@ -1,195 +1,150 @@
-"""The control plane's requests, guarded like every other call: a form, and a document.
+"""The control plane's requests, on the very road of the messages: a token's, and a document's.
 
-A form goes to a token endpoint, a document is a set of public keys. Not for messages: each request
-opens a connection of its own and blocks the thread that asks.
+A token is asked for at a token endpoint, a document is a set of public keys. Each request opens a
+lane of its own and blocks the thread that asks; guard, proxy, certificate and limits are those of
+every lane.
 """
 
-import os
-import socket
-from threading import Timer
-from typing import Any
-
-import certifi
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import TypeAlias
 
 from service.core.errors import EdgepostError
+from service.outbound.connection_spec import DIRECT, ConnectionSpec
 from service.outbound.egress import AddressGuard
+from service.outbound.transport import Call, CallParts, LaneOptions, Reply, ReplyKind, Trouble
+from service.outbound.transport_curl import CurlTransport
 
-_MAX_ANSWER = 64 * 1024
+_OK = range(200, 300)
+_SERVER_ERRORS = 500
+_PASSES = frozenset({408, 425, 429})
+_LASTS = frozenset({Trouble.ADDRESS_REFUSED, Trouble.MALFORMED})
+_WHY = {
+    Trouble.DNS: "has a host that is not found",
+    Trouble.CONNECT: "cannot be connected to",
+    Trouble.TLS: "has a certificate or TLS version that is not accepted, or asks for one of ours",
+    Trouble.MALFORMED: "has an address that cannot be called",
+}
+
+AskToken: TypeAlias = Callable[[CallParts, ConnectionSpec], bytes]
+"""Sends a request to a token endpoint and returns the answer's body; raises ``FormError``."""
 
 
 class FormError(EdgepostError):
-    """A form or the request for a document got no usable answer.
+    """A request to a token endpoint or for a document got no usable answer.
 
     Attributes:
         status: The HTTP status; 0 when none arrived.
         may_retry: Whether waiting can help: the other side was away, slow or overloaded.
+        body: What a refusal said; never for a log.
     """
 
-    def __init__(self, detail: str, *, status: int = 0, may_retry: bool = True) -> None:
+    def __init__(
+        self, detail: str, *, status: int = 0, may_retry: bool = True, body: bytes = b""
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.may_retry = may_retry
+        self.body = body
 
 
-def post_form(url: str, fields: dict[str, str], timeout: float, guard: AddressGuard) -> bytes:
-    """Post a form once and return the body of its 2xx answer.
+def ask_token(
+    parts: CallParts,
+    connection: ConnectionSpec = DIRECT,
+    *,
+    timeout: float,
+    guard: AddressGuard,
+    ca_file: str | None = None,
+) -> bytes:
+    """Send a request to a token endpoint once and return the body of its 2xx answer.
 
     Redirects are not followed, the environment's proxies and .netrc are not read, and each
     address is judged before it is connected.
 
     Args:
-        url: Where to; http or https.
-        fields: What the form holds; may be secret, and appears in no error.
-        timeout: Seconds for everything after the name look-up, a dripping answer included.
+        parts: The request; may be secret, and appears in no error.
+        connection: How the action's own calls connect.
+        timeout: Seconds for the whole exchange, a dripping answer included.
         guard: Judges addresses.
+        ca_file: Certificates to trust in place of certifi's.
 
     Raises:
         FormError: No answer in time, an address was refused, or the answer is not 2xx.
     """
-    return _exchange("POST", url, fields, timeout, guard)
+    options = LaneOptions(
+        slots=1,
+        proxy=None if connection.proxy is None else connection.proxy.reveal(),
+        certificate=connection.certificate,
+        ca_file=ca_file,
+    )
+    return _exchange("The token endpoint", parts, options, timeout, guard)
 
 
-def get_document(url: str, timeout: float, guard: AddressGuard) -> bytes:
-    """Fetch a document once, at most 64 KiB of it; all else as for ``post_form``.
+def get_document(
+    url: str, timeout: float, guard: AddressGuard, ca_file: str | None = None
+) -> bytes:
+    """Fetch a document once, at most 64 KiB of it; all else as for ``ask_token``.
 
     Raises:
-        FormError: As for ``post_form``.
+        FormError: As for ``ask_token``.
     """
-    return _exchange("GET", url, None, timeout, guard)
+    parts = CallParts("GET", url, (), b"")
+    options = LaneOptions(slots=1, ca_file=ca_file)
+    return _exchange("The key set's endpoint", parts, options, timeout, guard)
 
 
 def _exchange(
-    method: str, url: str, fields: dict[str, str] | None, timeout: float, guard: AddressGuard
+    named: str, parts: CallParts, options: LaneOptions, timeout: float, guard: AddressGuard
 ) -> bytes:
-    named = "The token endpoint" if method == "POST" else "The key set's endpoint"
-    wire = _Wire(guard, timeout)
-    session = _session(wire)
-    alarm = Timer(timeout, wire.cut)
-    alarm.daemon = True
-    alarm.start()
+    noting = _NotingGuard(guard)
+    limit_ms = max(1, int(timeout * 1000))
+    call = Call.of(0, parts, timeout_ms=limit_ms, connect_timeout_ms=limit_ms)
+    lane = CurlTransport(noting).open_lane(options, _at_once)
     try:
-        answer = session.request(
-            method,
-            url,
-            data=fields,
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-            verify=certifi.where(),
-        )
-        body: bytes = answer.raw.read(_MAX_ANSWER, decode_content=True)
-    except (OSError, requests.RequestException, HTTPError) as error:
-        if wire.refused:
-            raise FormError(
-                f"{named}'s address is refused ({wire.refused}).", may_retry=False
-            ) from error
-        raise FormError(f"{named} gave no whole answer.") from error
+        lane.submit(call)
+        replies: list[Reply] = []
+        while not replies:
+            replies = lane.run_once(timeout)
+    except ValueError as error:
+        raise FormError(f"A header for {named.lower()} spans lines.", may_retry=False) from error
     finally:
-        alarm.cancel()
-        wire.release()
-        session.close()
-    if wire.is_cut:
+        lane.close()
+    return _body(named, replies[0], noting.why)
+
+
+def _body(named: str, reply: Reply, refused: str) -> bytes:
+    if reply.trouble is Trouble.ADDRESS_REFUSED:
+        raise FormError(f"{named}'s address is refused ({refused}).", may_retry=False)
+    if reply.trouble is Trouble.TIMEOUT:
         raise FormError(f"{named} gave no whole answer in time.")
-    _check_status(answer.status_code, named)
-    return body
-
-
-def _check_status(status: int, named: str) -> None:
-    codes = requests.codes
-    if not codes.ok <= status < codes.multiple_choices:
-        passes = status in (codes.request_timeout, codes.too_many_requests)
+    if reply.kind is not ReplyKind.ANSWERED:
+        why = _WHY.get(reply.trouble) if reply.trouble is not None else None
         raise FormError(
-            f"{named} answered {status}.",
-            status=status,
-            may_retry=passes or status >= codes.server_error,
+            f"{named} {why or 'gave no whole answer'}.", may_retry=reply.trouble not in _LASTS
         )
+    if reply.status not in _OK:
+        raise FormError(
+            f"{named} answered {reply.status}.",
+            status=reply.status,
+            may_retry=reply.status in _PASSES or reply.status >= _SERVER_ERRORS,
+            body=reply.body,
+        )
+    return reply.body
 
 
-def _session(wire: "_Wire") -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    adapter = _GuardedAdapter()
-    adapter.guard_with(wire)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+def _at_once(_: Call) -> bool:
+    return True
 
 
-class _Wire:
-    """The one connection of an exchange: judged before it stands, cut when time is up."""
+class _NotingGuard(AddressGuard):
+    """A guard that remembers why it last refused."""
 
-    def __init__(self, guard: AddressGuard, timeout: float) -> None:
+    def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
-        self._timeout = timeout
-        self._spare: socket.socket | None = None
-        self.refused = ""
-        self.is_cut = False
+        self.why = ""
 
-    def connect(self, host: str, port: int | None) -> socket.socket:
-        """Connect to the first address of a host that is allowed and answers."""
-        trouble: OSError = ConnectionRefusedError("no address may be called")
-        for family, kind, protocol, _, target in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        ):
-            why = self._guard.refusal(str(target[0]))
-            if why is not None:
-                self.refused = why
-                continue
-            if self.is_cut:
-                raise TimeoutError("the name look-up took all the time")
-            connected = socket.socket(family, kind, protocol)
-            connected.settimeout(self._timeout)
-            try:
-                connected.connect(target)
-            except OSError as error:
-                connected.close()
-                trouble = error
-                continue
-            self.refused = ""
-            # TLS takes the socket over; a second descriptor of the same connection stays ours.
-            self._spare = socket.socket(fileno=os.dup(connected.fileno()))
-            return connected
-        raise trouble
-
-    def cut(self) -> None:
-        """End the exchange now, whatever it waits for."""
-        self.is_cut = True
-        if self._spare is not None:
-            try:
-                self._spare.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it had ended by itself
-
-    def release(self) -> None:
-        """Give the spare descriptor back."""
-        if self._spare is not None:
-            self._spare.close()
-
-
-class _GuardedAdapter(HTTPAdapter):
-    """An adapter whose connections are opened by a ``_Wire``."""
-
-    def guard_with(self, wire: _Wire) -> None:
-        """Open every connection through the wire."""
-
-        class Plain(HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                return wire.connect(self.host, self.port)
-
-        class Secure(HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return wire.connect(self.host, self.port)
-
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = Secure
-
-        manager: Any = self.poolmanager
-        manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+    def refusal(self, address: str | IPv4Address | IPv6Address) -> str | None:
+        """Return why an address may not be called."""
+        why = self._guard.refusal(address)
+        self.why = why or self.why
+        return why

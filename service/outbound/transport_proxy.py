@@ -7,6 +7,7 @@ from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.transport import Trouble
 
 _LIFE_NS = 60 * 1_000_000_000
+_MOST_KEPT = 256
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -14,9 +15,10 @@ class Pins:
     """The addresses that a proxied lane tells its proxy to connect to, by origin.
 
     With a pin libcurl asks the proxy for a tunnel to that very address; the name stays in ``Host``
-    and in the TLS handshake.
+    and in the TLS handshake. A tunnel is asked for http too: in the absolute form a proxy would
+    look the name up itself, and might find another address than the one that was judged.
 
-    Source: libcurl, CURLOPT_CONNECT_TO.
+    Source: libcurl, CURLOPT_CONNECT_TO; RFC 9112, 3.2.2.
     """
 
     def __init__(self, guard: AddressGuard, resolve: Resolver) -> None:
@@ -25,9 +27,10 @@ class Pins:
         self._known: dict[tuple[str, int], tuple[int, str | Trouble]] = {}
 
     def find(self, url: str) -> str | Trouble:
-        """Return ``host:port:address:port`` for a URL, or why there is none; kept for a minute.
+        """Return ``::address:port`` for a URL, or why there is none; kept for a minute.
 
-        Blocks while a name is looked up.
+        The pin names no host, so it holds however libcurl spells that. Blocks while a name is
+        looked up.
         """
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
@@ -35,7 +38,8 @@ class Pins:
         now_ns = time.monotonic_ns()
         if known is None or known[0] < now_ns:
             known = now_ns + _LIFE_NS, self._pin(host, port)
-            self._known = {(host, port): known}
+            kept = self._known if len(self._known) < _MOST_KEPT else {}
+            self._known = {**kept, (host, port): known}
         return known[1]
 
     def _pin(self, host: str, port: int) -> str | Trouble:
@@ -47,7 +51,7 @@ class Pins:
         address = next(allowed, None)
         if address is None:
             return Trouble.ADDRESS_REFUSED
-        return f"{_bracketed(host)}:{port}:{_bracketed(address)}:{port}"
+        return f"::{_bracketed(address)}:{port}"
 
 
 def _bracketed(host: str) -> str:

@@ -4,7 +4,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from service.outbound.egress import AddressGuard
-from service.outbound.transport_form import FormError, get_document, post_form
+from service.outbound.token_answers import form
+from service.outbound.transport_form import FormError, ask_token, get_document
 from tests.support.sinks import (
     answer,
     close_unanswered,
@@ -17,6 +18,10 @@ from tests.support.sinks import (
 
 LOOPBACK = AddressGuard.of("127.0.0.0/8")
 FIELDS = {"grant_type": "a b", "assertion": "s3cret&more"}
+
+
+def post_form(url: str, fields: dict[str, str], timeout: float, guard: AddressGuard) -> bytes:
+    return ask_token(form(url, fields), timeout=timeout, guard=guard)
 
 
 def test_a_form_arrives_and_its_answer_comes_back() -> None:

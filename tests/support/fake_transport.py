@@ -51,15 +51,18 @@ class FakeTransport:
     def open_lane(self, options: LaneOptions, on_start: OnStart) -> Lane:
         """Return a lane without connections."""
         self.most_slots = max(self.most_slots, options.slots)
-        return FakeLane(self, options.slots, on_start)
+        return FakeLane(self, options.slots, on_start, options.streams)
 
 
 class FakeLane:
     """One lane of a ``FakeTransport``."""
 
-    def __init__(self, transport: FakeTransport, slots: int, on_start: OnStart) -> None:
+    def __init__(
+        self, transport: FakeTransport, slots: int, on_start: OnStart, streams: int = 1
+    ) -> None:
         self._transport = transport
         self._slots = slots
+        self._streams = streams
         self._on_start = on_start
         self._new: list[Call] = []
         self._flying: list[Call] = []
@@ -67,7 +70,7 @@ class FakeLane:
     @property
     def free_slots(self) -> int:
         """How many calls may be submitted now."""
-        return self._slots - self.in_flight
+        return self._slots * self._streams - self.in_flight
 
     @property
     def in_flight(self) -> int:
