@@ -1,6 +1,7 @@
 """Secrets: never shown by accident, encrypted at rest under named keys."""
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -48,8 +49,9 @@ class Keyring:
     Source: service/decisions/0007-secrets.md.
     """
 
-    def __init__(self, keys: Mapping[str, Fernet], current: str) -> None:
+    def __init__(self, keys: Mapping[str, Fernet], current: str, mac_key: bytes) -> None:
         self._keys = keys
+        self._mac_key = mac_key
         self.current_id = current
 
     @classmethod
@@ -70,7 +72,8 @@ class Keyring:
                     "EDGEPOST_SECRET_KEYS holds a malformed key: make one with "
                     "`edgepost secrets new-key`.",
                 ) from error
-        return cls(ring, key_id(keys[0]))
+        mac_key = hashlib.sha256(b"edgepost fingerprint\0" + keys[0].encode()).digest()
+        return cls(ring, key_id(keys[0]), mac_key)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -97,6 +100,13 @@ class Keyring:
             return Secret(self._keys[named].decrypt(token.encode()).decode())
         except InvalidToken as error:
             raise SecretKeyError("A stored secret was altered and cannot be read.") from error
+
+    def fingerprint(self, secret: Secret) -> str:
+        """Return what tells a secret from others without the key saying anything about it.
+
+        Another newest key gives other fingerprints, so nothing may rely on them for long.
+        """
+        return hmac.new(self._mac_key, secret.reveal().encode(), hashlib.sha256).hexdigest()
 
     def is_current(self, ciphertext: str) -> bool:
         """Tell whether the newest key made this ciphertext."""

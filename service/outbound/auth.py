@@ -1,35 +1,37 @@
-"""How a call proves who sends it: nothing, basic, an API key, or a service account's bearer.
+"""How a call proves who sends it: nothing, a constant, or a token that is got or signed for it.
 
-Source: Journey Optimizer, custom action authentication; Google, OAuth 2.0 for server-to-server
-applications (JWT bearer, RFC 7523).
+Source: Journey Optimizer, custom action authentication; service/decisions/0022-vendor-tokens.md.
 """
 
 from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
-from threading import Lock
+from functools import partial
 from typing import Any, TypeAlias
-from urllib.parse import quote
-
-import jwt
-import msgspec
+from urllib.parse import parse_qs, quote, urlsplit
+from uuid import UUID
 
 from service.core import json
 from service.core.clock import Clock
-from service.core.errors import EdgepostError, InvalidInputError
+from service.core.ids import derived_key
 from service.core.secret import Secret
-from service.outbound.transport import CallParts, Headers
-from service.outbound.transport_form import FormError
+from service.outbound import auth_account, auth_apns, auth_custom, auth_oauth, auth_vapid
+from service.outbound.auth_account import ServiceAccountAuth
+from service.outbound.auth_apns import ApnsKeyAuth
+from service.outbound.auth_aws import AwsKeyAuth
+from service.outbound.auth_custom import CustomAuth, Placement
+from service.outbound.auth_oauth import OAuth2Auth
+from service.outbound.auth_vapid import VapidAuth
+from service.outbound.connection_spec import DIRECT, ConnectionSpec
+from service.outbound.egress import AddressGuard, Resolver
+from service.outbound.shared_tokens import Minted, SharedTokens
+from service.outbound.transport import CallParts
+from service.outbound.transport_form import AskToken
+from service.sandboxes.scope import Scope
 
-FCM_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-_GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_ASSERTION_LIFE_S = 3600
-_SPARE_S = 300
-_FRESH_SHARE = 0.8
-
-PostForm: TypeAlias = Callable[[str, dict[str, str]], bytes]
-"""Posts a form to a token endpoint and returns the answer's body; raises ``FormError``."""
+_MOST_KEYS = 4096
+_BEARER = "Bearer "
 
 
 class KeyLocation(StrEnum):
@@ -61,184 +63,185 @@ class ApiKeyAuth:
     location: KeyLocation = KeyLocation.HEADER
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAccount:
-    """What a Google service-account file says."""
+FetchedAuth: TypeAlias = ServiceAccountAuth | OAuth2Auth | CustomAuth
+"""What is asked for at a token endpoint; a vendor's 401 is worth one fresh token."""
 
-    client_email: str
-    private_key_id: str
-    private_key: Secret
-    token_uri: str
-    project_id: str
+AuthSpec: TypeAlias = (
+    NoAuth | BasicAuth | ApiKeyAuth | ApnsKeyAuth | VapidAuth | AwsKeyAuth | FetchedAuth
+)
 
-
-@dataclass(frozen=True, slots=True)
-class ServiceAccountAuth:
-    """A bearer got for a service account, good for about an hour."""
-
-    account: ServiceAccount
-    scope: str = FCM_SCOPE
+Fingerprint: TypeAlias = Callable[[Secret], str]
+"""Tells secrets apart without saying anything about them."""
 
 
-AuthSpec: TypeAlias = NoAuth | BasicAuth | ApiKeyAuth | ServiceAccountAuth
-
-
-class TokenUnavailableError(EdgepostError):
-    """No bearer could be had, so nothing was sent.
+class VendorTokens:
+    """The tokens that proofs are made with, by sandbox and credential.
 
     Attributes:
-        may_retry: Whether waiting can help; else an operator must correct the account.
+        shared: Where they are kept; also for what is signed here instead of fetched.
+        clock: What tokens are signed by.
     """
 
-    def __init__(self, detail: str, *, may_retry: bool) -> None:
-        super().__init__(detail)
-        self.may_retry = may_retry
+    def __init__(
+        self, shared: SharedTokens, ask: AskToken, clock: Clock, fingerprint: Fingerprint
+    ) -> None:
+        self.shared = shared
+        self.clock = clock
+        self._ask = ask
+        self._fingerprint = fingerprint
+        self._keys: dict[FetchedAuth, UUID] = {}
 
-
-def parse_service_account(document: Secret) -> ServiceAccount:
-    """Return the account that a service-account file describes.
-
-    Raises:
-        InvalidInputError: It is not such a file, or its key is not an RSA private key.
-    """
-    try:
-        content = json.decode(document.reveal())
-        account = ServiceAccount(
-            client_email=_text(content, "client_email"),
-            private_key_id=_text(content, "private_key_id"),
-            private_key=Secret(_text(content, "private_key")),
-            token_uri=_text(content, "token_uri"),
-            project_id=_text(content, "project_id"),
-        )
-    except msgspec.DecodeError as error:
-        raise InvalidInputError("The service account is not JSON.") from error
-    try:
-        jwt.encode({}, account.private_key.reveal(), algorithm="RS256")
-    except (ValueError, TypeError, jwt.PyJWTError):
-        # What the library says may quote the key.
-        raise InvalidInputError("The service account's private_key is not an RSA key.") from None
-    return account
-
-
-@dataclass(frozen=True, slots=True)
-class _Bearer:
-    header: Headers = field(repr=False)
-    refresh_at: float
-    expires_at: float
-
-
-class ServiceAccountTokens:
-    """Bearers by service account and scope, kept in this process; safe between threads.
-
-    One request at a time goes to the token endpoint for an account. While a bearer still has life
-    in it, only one caller waits for its successor; the others go on with it.
-    """
-
-    def __init__(self, post_form: PostForm, clock: Clock) -> None:
-        self._post_form = post_form
-        self._clock = clock
-        self._lock = Lock()
-        self._asking: dict[ServiceAccountAuth, Lock] = {}
-        self._bearers: dict[ServiceAccountAuth, _Bearer] = {}
-
-    def header(self, spec: ServiceAccountAuth) -> Headers:
-        """Return the ``Authorization`` header; may block for as long as a form may take.
-
-        A bearer is renewed when five minutes of its life are left, a short-lived one when a fifth
-        is. If that fails while it still lives, it is used on.
+    def bearer(
+        self,
+        spec: FetchedAuth,
+        scope: Scope,
+        connection: ConnectionSpec = DIRECT,
+        *,
+        afresh: bool = False,
+    ) -> Secret:
+        """Return a token that lives; blocks only when one must be got.
 
         Raises:
-            TokenUnavailableError: There is no bearer.
+            TokenUnavailableError: No token could be had.
         """
-        held = self._bearers.get(spec)
-        now = self._clock.monotonic()
-        if held is not None and now < held.refresh_at:
-            return held.header
-        with self._lock:
-            asking = self._asking.setdefault(spec, Lock())
-        is_usable = held is not None and now < held.expires_at
-        if not asking.acquire(blocking=not is_usable):
-            return held.header if held is not None else ()
-        try:
-            return self._renewed(spec, held)
-        finally:
-            asking.release()
+        key = self._key_of(spec)
+        mint = partial(self._mint, spec, scope, key, connection)
+        return self.shared.bearer(scope, key, mint, afresh=afresh)
 
-    def forget(self, spec: ServiceAccountAuth, header: Headers) -> None:
-        """Drop a bearer that the vendor refused, so that the next call gets a new one.
+    def refuse(self, spec: FetchedAuth, scope: Scope, token: Secret) -> None:
+        """Take note that the vendor refused a token, so that the next call gets another."""
+        self.shared.refuse(scope, self._key_of(spec), token)
 
-        A newer bearer than the refused one stays, so a burst of refusals causes one renewal.
-        """
-        with self._lock:
-            held = self._bearers.get(spec)
-            if held is not None and held.header == header:
-                del self._bearers[spec]
+    def _key_of(self, spec: FetchedAuth) -> UUID:
+        key = self._keys.get(spec)
+        if key is None:
+            spelled = Secret(json.encode_text(_spelled(spec)))
+            key = derived_key("vendor-token", self._fingerprint(spelled))
+            self._keys = {**self._keys, spec: key} if len(self._keys) < _MOST_KEYS else {spec: key}
+        return key
 
-    def _renewed(self, spec: ServiceAccountAuth, seen: _Bearer | None) -> Headers:
-        held = self._bearers.get(spec)
-        if held is not None and held is not seen:
-            return held.header
-        try:
-            bearer = self._ask(spec.account, spec.scope)
-        except TokenUnavailableError:
-            if held is not None and self._clock.monotonic() < held.expires_at:
-                return held.header
-            raise
-        with self._lock:
-            self._bearers[spec] = bearer
-        return bearer.header
-
-    def _ask(self, account: ServiceAccount, scope: str) -> _Bearer:
-        asked_at = self._clock.monotonic()
-        fields = {"grant_type": _GRANT_TYPE, "assertion": self._assertion(account, scope)}
-        try:
-            answer = json.decode(self._post_form(account.token_uri, fields))
-            token, life_s = str(answer["access_token"]), float(answer["expires_in"])
-        except FormError as error:
-            raise TokenUnavailableError(error.detail, may_retry=error.may_retry) from error
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-            raise TokenUnavailableError(
-                "The token endpoint's answer holds no access_token.", may_retry=True
-            ) from error
-        if not (token.isascii() and token.isprintable()):
-            raise TokenUnavailableError(
-                "The token endpoint's access_token cannot stand in a header.", may_retry=False
-            )
-        return _Bearer(
-            header=(("Authorization", f"Bearer {token}"),),
-            refresh_at=asked_at + max(_FRESH_SHARE * life_s, life_s - _SPARE_S),
-            expires_at=asked_at + life_s,
-        )
-
-    def _assertion(self, account: ServiceAccount, scope: str) -> str:
-        issued_at = int(self._clock.now().timestamp())
-        claims = {
-            "iss": account.client_email,
-            "scope": scope,
-            "aud": account.token_uri,
-            "iat": issued_at,
-            "exp": issued_at + _ASSERTION_LIFE_S,
-        }
-        key = account.private_key.reveal()
-        return jwt.encode(claims, key, algorithm="RS256", headers={"kid": account.private_key_id})
+    def _mint(
+        self, spec: FetchedAuth, scope: Scope, key: UUID, connection: ConnectionSpec
+    ) -> Minted:
+        now = self.clock.now()
+        match spec:
+            case ServiceAccountAuth():
+                return auth_account.mint(spec, self._ask, connection, now=now)
+            case OAuth2Auth():
+                is_refreshed = spec.refresh_token is not None
+                successor = self.shared.successor(scope, key) if is_refreshed else None
+                return auth_oauth.mint(spec, self._ask, connection, now=now, successor=successor)
+            case CustomAuth():
+                return auth_custom.mint(spec, self._ask, connection)
 
 
-def authenticate(parts: CallParts, spec: AuthSpec, tokens: ServiceAccountTokens) -> CallParts:
-    """Return the parts with the proof added; blocks only when a bearer must be got.
+def authenticate(
+    parts: CallParts,
+    spec: AuthSpec,
+    tokens: VendorTokens,
+    scope: Scope,
+    connection: ConnectionSpec = DIRECT,
+) -> CallParts:
+    """Return the parts with the proof added; blocks only when a token must be got.
+
+    Args:
+        parts: The request as the adapter rendered it.
+        spec: The action's authentication.
+        tokens: This process's tokens.
+        scope: The sandbox, which has tokens of its own.
+        connection: How the action connects; its token endpoint is reached the same way.
 
     Raises:
-        TokenUnavailableError: No bearer could be had.
+        TokenUnavailableError: No token could be had.
     """
     match spec:
-        case NoAuth():
+        case NoAuth() | AwsKeyAuth():  # a key of AWS signs the whole call of a sink
             return parts
         case BasicAuth(username, password):
             pair = b64encode(f"{username}:{password.reveal()}".encode()).decode()
             return parts.with_headers((("Authorization", f"Basic {pair}"),))
         case ApiKeyAuth():
             return _with_key(parts, spec)
-        case ServiceAccountAuth():
-            return parts.with_headers(tokens.header(spec))
+        case ApnsKeyAuth():
+            return parts.with_headers(auth_apns.headers(spec, tokens.shared, scope, tokens.clock))
+        case VapidAuth():
+            proof = auth_vapid.headers(spec, parts.url, tokens.shared, scope, tokens.clock)
+            return parts.with_headers(proof)
+        case CustomAuth():
+            return spec.applied(parts, tokens.bearer(spec, scope, connection))
+        case ServiceAccountAuth() | OAuth2Auth():
+            token = tokens.bearer(spec, scope, connection).reveal()
+            return parts.with_headers((("Authorization", f"{_BEARER}{token}"),))
+
+
+def make_ready(
+    spec: AuthSpec, tokens: VendorTokens, scope: Scope, connection: ConnectionSpec = DIRECT
+) -> None:
+    """Get the token that calls will need, if they need one, before anything waits for it.
+
+    Raises:
+        TokenUnavailableError: No token could be had.
+    """
+    if isinstance(spec, FetchedAuth):
+        tokens.bearer(spec, scope, connection)
+    elif isinstance(spec, ApnsKeyAuth):
+        auth_apns.headers(spec, tokens.shared, scope, tokens.clock)
+
+
+def renew(
+    spec: AuthSpec, tokens: VendorTokens, scope: Scope, connection: ConnectionSpec = DIRECT
+) -> str:
+    """Get a token whatever there is, and say that it came; empty for what needs none.
+
+    Raises:
+        TokenUnavailableError: No token could be had.
+    """
+    if isinstance(spec, FetchedAuth):
+        tokens.bearer(spec, scope, connection, afresh=True)
+        return "The token endpoint gave a token, which is kept for the calls that follow."
+    if is_constant(spec):
+        return ""
+    # How often a vendor bears a newly signed token is the vendor's to say.
+    make_ready(spec, tokens, scope, connection)
+    return "The key signs; whether the vendor takes it, the first call tells."
+
+
+def is_constant(spec: AuthSpec) -> bool:
+    """Tell whether a proof is sent as it is stored, and no token is needed."""
+    return isinstance(spec, NoAuth | BasicAuth | ApiKeyAuth)
+
+
+def refused(parts: CallParts, spec: AuthSpec, tokens: VendorTokens, scope: Scope) -> bool:
+    """Take note that a vendor refused a request's proof; tell whether another can be had."""
+    if isinstance(spec, ApnsKeyAuth):
+        auth_apns.refused(parts, spec, tokens.shared, scope)
+        return True
+    if isinstance(spec, VapidAuth):
+        auth_vapid.refused(parts, spec, tokens.shared, scope)
+        return True
+    if not isinstance(spec, FetchedAuth):
+        return False
+    token = _token_in(parts, spec)
+    if token is not None:
+        tokens.refuse(spec, scope, token)
+    return True
+
+
+def check_urls(spec: AuthSpec, guard: AddressGuard, resolve: Resolver | None = None) -> None:
+    """Refuse at save time a token endpoint that may not be called.
+
+    Raises:
+        InvalidInputError: As ``AddressGuard.check_url``.
+    """
+    match spec:
+        case ServiceAccountAuth(account):
+            guard.check_url(account.token_uri, resolve)
+        case OAuth2Auth():
+            guard.check_url(spec.token_url, resolve)
+        case CustomAuth():
+            guard.check_url(spec.endpoint, resolve)
+        case _:
+            pass
 
 
 def _with_key(parts: CallParts, spec: ApiKeyAuth) -> CallParts:
@@ -250,8 +253,25 @@ def _with_key(parts: CallParts, spec: ApiKeyAuth) -> CallParts:
     return replace(parts, url=f"{parts.url}{mark}{query}")
 
 
-def _text(content: Any, name: str) -> str:
-    value = content.get(name) if isinstance(content, dict) else None
-    if not isinstance(value, str) or not value:
-        raise InvalidInputError(f"The service account has no {name}.", missing=name)
+def _token_in(parts: CallParts, spec: FetchedAuth) -> Secret | None:
+    """Return the token that a request was sent with."""
+    name = spec.target if isinstance(spec, CustomAuth) else "Authorization"
+    if isinstance(spec, CustomAuth) and spec.placement is Placement.QUERY:
+        values = parse_qs(urlsplit(parts.url).query).get(name)
+    else:
+        values = [value for key, value in parts.headers if key == name]
+    return Secret(values[-1].removeprefix(_BEARER)) if values else None
+
+
+def _spelled(value: Any) -> Any:
+    """Return everything that makes a credential what it is, as JSON."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if is_dataclass(value):
+        inside = [_spelled(getattr(value, each.name)) for each in fields(value)]
+        return [type(value).__name__, *inside]
+    if isinstance(value, tuple):
+        return [_spelled(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _spelled(item) for key, item in value.items()}
     return value

@@ -2,7 +2,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 
 import jwt
 import pytest
@@ -13,24 +13,25 @@ from service.core import json
 from service.core.errors import InvalidInputError
 from service.core.secret import Secret
 from service.outbound.auth import (
-    FCM_SCOPE,
     ApiKeyAuth,
     BasicAuth,
     KeyLocation,
     NoAuth,
-    ServiceAccountAuth,
-    ServiceAccountTokens,
-    TokenUnavailableError,
+    VendorTokens,
     authenticate,
-    parse_service_account,
 )
+from service.outbound.auth_account import FCM_SCOPE, ServiceAccountAuth, parse_service_account
 from service.outbound.egress import AddressGuard
+from service.outbound.shared_tokens import TokenUnavailableError
 from service.outbound.transport import CallParts
-from service.outbound.transport_form import FormError, post_form
+from service.outbound.transport_form import FormError, ask_token
+from service.sandboxes.scope import Scope
 from tests.support.clocks import START, FixedClock
 from tests.support.sinks import answer, running_sink
+from tests.support.vendor_tokens import TokenEndpoint, nobodys_tokens, tokens_of
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"
+SCOPE = Scope(1, "prod")
 PARTS = CallParts("POST", "https://api.example.com/push", (("X-A", "1"),), b"{}")
 
 
@@ -60,46 +61,25 @@ def spec(**changed: str) -> ServiceAccountAuth:
     return ServiceAccountAuth(parse_service_account(account_file(**changed)))
 
 
-class TokenEndpoint:
-    """Answers with numbered tokens, or as told."""
-
-    def __init__(self, *, life_s: float = 3600, waits_for: threading.Event | None = None) -> None:
-        self.forms: list[tuple[str, dict[str, str]]] = []
-        self.life_s = life_s
-        self.trouble: FormError | None = None
-        self._waits_for = waits_for
-
-    def __call__(self, url: str, fields: dict[str, str]) -> bytes:
-        self.forms.append((url, fields))
-        if self._waits_for is not None:
-            self._waits_for.wait(5)
-        if self.trouble is not None:
-            raise self.trouble
-        token = f"token-{len(self.forms)}"
-        return json.encode(
-            {"access_token": token, "expires_in": self.life_s, "token_type": "Bearer"}
-        )
-
-
-def bearer(tokens: ServiceAccountTokens, asked: ServiceAccountAuth) -> str:
-    ((name, value),) = tokens.header(asked)
-    assert name == "Authorization"
-    return value.removeprefix("Bearer ")
+def bearer(tokens: VendorTokens, asked: ServiceAccountAuth) -> str:
+    return tokens.bearer(asked, SCOPE).reveal()
 
 
 def test_no_authentication_adds_nothing() -> None:
-    assert authenticate(PARTS, NoAuth(), nobody()) == PARTS
+    assert authenticate(PARTS, NoAuth(), nobodys_tokens(), SCOPE) == PARTS
 
 
 def test_basic_is_base64_of_user_and_password_in_utf8() -> None:
-    parts = authenticate(PARTS, BasicAuth("Aladdin", Secret("open sesamé")), nobody())
+    parts = authenticate(
+        PARTS, BasicAuth("Aladdin", Secret("open sesamé")), nobodys_tokens(), SCOPE
+    )
 
     assert parts.headers[-1] == ("Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2Ftw6k=")
     assert parts.headers[0] == ("X-A", "1")
 
 
 def test_an_api_key_travels_in_its_header() -> None:
-    parts = authenticate(PARTS, ApiKeyAuth("X-API-Key", Secret("k")), nobody())
+    parts = authenticate(PARTS, ApiKeyAuth("X-API-Key", Secret("k")), nobodys_tokens(), SCOPE)
 
     assert parts.headers == (("X-A", "1"), ("X-API-Key", "k"))
 
@@ -114,7 +94,9 @@ def test_an_api_key_travels_in_its_header() -> None:
 def test_an_api_key_travels_escaped_in_the_query(url: str, expected: str) -> None:
     key = ApiKeyAuth("api key", Secret("a&b"), KeyLocation.QUERY)
 
-    assert authenticate(CallParts("POST", url, (), b""), key, nobody()).url == expected
+    assert (
+        authenticate(CallParts("POST", url, (), b""), key, nobodys_tokens(), SCOPE).url == expected
+    )
 
 
 def test_the_assertion_says_who_asks_for_what_and_for_how_long() -> None:
@@ -122,7 +104,7 @@ def test_the_assertion_says_who_asks_for_what_and_for_how_long() -> None:
     clock = FixedClock()
     asked = spec()
 
-    parts = authenticate(PARTS, asked, ServiceAccountTokens(endpoint, clock))
+    parts = authenticate(PARTS, asked, tokens_of(endpoint, clock), SCOPE)
 
     ((url, fields),) = endpoint.forms
     public = rsa_key().public_key()
@@ -153,9 +135,7 @@ def test_a_bearer_is_got_over_http_by_the_same_road_as_every_call() -> None:
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     with running_sink(answer(reply)) as sink:
         guard = AddressGuard.of("127.0.0.0/8")
-        tokens = ServiceAccountTokens(
-            lambda url, fields: post_form(url, fields, 3, guard), FixedClock()
-        )
+        tokens = tokens_of(partial(ask_token, timeout=3, guard=guard), FixedClock())
 
         assert bearer(tokens, spec(token_uri=sink.url("/token"))) == "t"
 
@@ -163,7 +143,7 @@ def test_a_bearer_is_got_over_http_by_the_same_road_as_every_call() -> None:
 @pytest.mark.parametrize(("life_s", "fresh_s"), [(3600, 3299), (3600, 0), (60, 47), (400, 319)])
 def test_a_bearer_is_kept_while_it_is_fresh(life_s: int, fresh_s: int) -> None:
     clock = FixedClock()
-    tokens = ServiceAccountTokens(TokenEndpoint(life_s=life_s), clock)
+    tokens = tokens_of(TokenEndpoint(life_s=life_s), clock)
     bearer(tokens, spec())
 
     clock.advance(fresh_s)
@@ -174,7 +154,7 @@ def test_a_bearer_is_kept_while_it_is_fresh(life_s: int, fresh_s: int) -> None:
 @pytest.mark.parametrize(("life_s", "stale_s"), [(3600, 3301), (60, 49), (400, 321)])
 def test_a_bearer_is_renewed_before_it_ends(life_s: int, stale_s: int) -> None:
     clock = FixedClock()
-    tokens = ServiceAccountTokens(TokenEndpoint(life_s=life_s), clock)
+    tokens = tokens_of(TokenEndpoint(life_s=life_s), clock)
     bearer(tokens, spec())
 
     clock.advance(stale_s)
@@ -184,7 +164,7 @@ def test_a_bearer_is_renewed_before_it_ends(life_s: int, stale_s: int) -> None:
 
 def test_accounts_and_scopes_have_bearers_of_their_own() -> None:
     endpoint = TokenEndpoint()
-    tokens = ServiceAccountTokens(endpoint, FixedClock())
+    tokens = tokens_of(endpoint, FixedClock())
     other_scope = ServiceAccountAuth(spec().account, scope="other")
     asked = [spec(), spec(private_key_id="kid-2"), other_scope, spec()]
 
@@ -194,7 +174,7 @@ def test_accounts_and_scopes_have_bearers_of_their_own() -> None:
 def test_many_threads_with_a_cold_cache_ask_once() -> None:
     go = threading.Event()
     endpoint = TokenEndpoint(waits_for=go)
-    tokens = ServiceAccountTokens(endpoint, FixedClock())
+    tokens = tokens_of(endpoint, FixedClock())
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(bearer, tokens, spec()) for _ in range(8)]
         go.set()
@@ -209,7 +189,7 @@ def test_while_one_renews_the_others_go_on_with_what_they_have() -> None:
     go.set()
     endpoint = TokenEndpoint(waits_for=go)
     clock = FixedClock()
-    tokens = ServiceAccountTokens(endpoint, clock)
+    tokens = tokens_of(endpoint, clock)
     bearer(tokens, spec())
     clock.advance(3400)
     go.clear()
@@ -225,12 +205,12 @@ def test_while_one_renews_the_others_go_on_with_what_they_have() -> None:
 
 def test_a_refused_bearer_is_forgotten_once_however_often_it_was_refused() -> None:
     endpoint = TokenEndpoint()
-    tokens = ServiceAccountTokens(endpoint, FixedClock())
-    refused = tokens.header(spec())
+    tokens = tokens_of(endpoint, FixedClock())
+    refused = tokens.bearer(spec(), SCOPE)
 
-    tokens.forget(spec(), refused)
+    tokens.refuse(spec(), SCOPE, refused)
     renewed = bearer(tokens, spec())
-    tokens.forget(spec(), refused)
+    tokens.refuse(spec(), SCOPE, refused)
 
     assert (renewed, bearer(tokens, spec())) == ("token-2", "token-2")
 
@@ -238,7 +218,7 @@ def test_a_refused_bearer_is_forgotten_once_however_often_it_was_refused() -> No
 def test_a_failed_renewal_costs_nothing_while_the_old_bearer_lives() -> None:
     endpoint = TokenEndpoint()
     clock = FixedClock()
-    tokens = ServiceAccountTokens(endpoint, clock)
+    tokens = tokens_of(endpoint, clock)
     bearer(tokens, spec())
     endpoint.trouble = FormError("away")
     clock.advance(3400)
@@ -256,7 +236,7 @@ def test_a_refused_account_is_not_worth_a_retry() -> None:
     endpoint.trouble = FormError("The token endpoint answered 400.", status=400, may_retry=False)
 
     with pytest.raises(TokenUnavailableError) as caught:
-        bearer(ServiceAccountTokens(endpoint, FixedClock()), spec())
+        bearer(tokens_of(endpoint, FixedClock()), spec())
 
     assert not caught.value.may_retry
 
@@ -266,7 +246,7 @@ def test_a_refused_account_is_not_worth_a_retry() -> None:
     [b"", b"<html>", b"[]", b'{"access_token":"t"}', b'{"access_token":"a\\nb","expires_in":9}'],
 )
 def test_an_answer_without_a_usable_token_is_an_error(body: bytes) -> None:
-    tokens = ServiceAccountTokens(lambda _url, _fields: body, FixedClock())
+    tokens = tokens_of(lambda _url, _fields: body, FixedClock())
 
     with pytest.raises(TokenUnavailableError, match="access_token"):
         bearer(tokens, spec())
@@ -295,15 +275,11 @@ def test_no_secret_shows_in_a_repr() -> None:
         spec(),
         BasicAuth("u", Secret("s3cret")),
         ApiKeyAuth("X-Key", Secret("s3cret")),
-        authenticate(PARTS, ApiKeyAuth("X-Key", Secret("s3cret")), nobody()),
+        authenticate(PARTS, ApiKeyAuth("X-Key", Secret("s3cret")), nobodys_tokens(), SCOPE),
     ]
 
     assert "s3cret" not in repr(specs)
     assert "PRIVATE" not in repr(specs)
-
-
-def nobody() -> ServiceAccountTokens:
-    return ServiceAccountTokens(TokenEndpoint(), FixedClock())
 
 
 def until(holds: Callable[[], bool]) -> None:
