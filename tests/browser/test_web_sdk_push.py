@@ -10,11 +10,13 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from service.outbound.adapters.web_push import WebPushAdapter
 from tests.browser.conftest import Shop
 from tests.browser.front import Exchange
 from tests.browser.stored import key_of
 from tests.browser.visitors import HOME, PAGE_VIEW, PATIENCE_S, Tab, Visitor
 from tests.e2e.patience import eventually
+from tests.support.messages import NOW, action_for, browser, message_by
 
 ORIGIN = HOME.rstrip("/")
 APP = "shop-web"
@@ -145,7 +147,28 @@ def test_a_closed_notification_is_a_dismissed_message(shop: Shop) -> None:
     assert tracked["application"] == {"launches": {"value": 0}}
 
 
-def deliver(visitor: Visitor, tab: Tab) -> Any:
+def test_a_click_on_what_the_adapter_sends_names_its_delivery(shop: Shop) -> None:
+    visitor = subscriber(shop)
+    tab = subscribed(visitor)
+    context = message_by("webPush")
+    payload = {"title": "Hi {{ profile.name }}", "interaction": {"type": "OPENAPP"}}
+    sent = WebPushAdapter().render(action_for("webPush", payload=payload), context, now=NOW)
+    shown = deliver(visitor, tab, browser().read(sent.body))
+
+    happens(visitor, "notificationclick")
+
+    execution = {
+        "messageExecutionID": f"{context.journey_version_id}:{context.node_id}",
+        "messageID": str(context.delivery_id),
+        "journeyVersionID": str(context.journey_version_id),
+        "journeyVersionInstanceID": str(context.instance_id),
+    }
+    tracked = told(shop, tab, execution)
+    assert [each["title"] for each in shown] == ["Hi Ann"]
+    assert tracked["eventType"] == "pushTracking.applicationOpened"
+
+
+def deliver(visitor: Visitor, tab: Tab, pushed: Any = MESSAGE) -> Any:
     """Push a message to the site's service worker and return the notifications that it shows."""
     tools = visitor.context.new_cdp_session(tab.page)
     registrations: list[str] = []
@@ -162,7 +185,7 @@ def deliver(visitor: Visitor, tab: Tab) -> Any:
     message = {
         "origin": ORIGIN,
         "registrationId": registrations[-1],
-        "data": json.dumps(MESSAGE),
+        "data": json.dumps(pushed),
     }
 
     def shown() -> Any:
@@ -187,14 +210,14 @@ def happens(visitor: Visitor, what: str, action: str = "") -> None:
     worker.evaluate(_HAPPENS, [what, action])
 
 
-def told(shop: Shop, tab: Tab) -> dict[str, Any]:
+def told(shop: Shop, tab: Tab, execution: Any = EXECUTION) -> dict[str, Any]:
     """Return the XDM of the event that the service worker sends, once it is kept."""
     sent = eventually(lambda: trackings(tab), within_s=PATIENCE_S, what="a tracking request")[0]
     event = shop.events()[-1]
     xdm: dict[str, Any] = event.xdm
     journey = xdm["_experience"]["customerJourneyManagement"]
     assert (sent.status, sent.cookies) == (200, {})
-    assert journey["messageExecution"] == EXECUTION
+    assert journey["messageExecution"] == execution
     assert journey["pushChannelContext"] == {"platform": "web"}
     assert event.identity_id == key_of("ECID", tab.ecid())
     assert str(event.dataset_id) == shop.datastream["eventDatasetId"]
