@@ -1,43 +1,36 @@
 """How each vendor answers: its success, and every scripted failure in its own words."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from mobile_stub.gateway_faults import Fault, FaultKind, Route
+from mobile_stub.gateway_dialect import Dialect
+from mobile_stub.gateway_faults import Fault, FaultKind
 from mobile_stub.gateway_fcm import error_body
 from mobile_stub.gateway_http import Ending, Reply, answer
 
-_HTML = b"<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
 _MS = 1000
 _ENDINGS = {
     FaultKind.CLOSE: Ending.CLOSED,
     FaultKind.RESET: Ending.RESET,
     FaultKind.RESET_BEFORE_BODY: Ending.RESET,
+    FaultKind.RESET_IN_BODY: Ending.RESET_IN_BODY,
+    FaultKind.BLACK_HOLE: Ending.SILENT,
 }
-
-
-class _Failure(NamedTuple):
-    """One failure in three dialects: FCM (status, code, FcmError), generic, OAuth."""
-
-    http: int
-    fcm_status: str
-    fcm_code: str | None
-    word: str
-    generic_http: int | None = None
-
-
-_FAILURES = {
-    FaultKind.THROTTLED: _Failure(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "rate_limited"),
-    FaultKind.UNAVAILABLE: _Failure(503, "UNAVAILABLE", "UNAVAILABLE", "unavailable"),
-    FaultKind.INTERNAL: _Failure(500, "INTERNAL", "INTERNAL", "internal_error"),
-    FaultKind.UNAUTHENTICATED: _Failure(401, "UNAUTHENTICATED", None, "unauthorized"),
-    FaultKind.INVALID_ARGUMENT: _Failure(
-        400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", "invalid_argument"
-    ),
-    FaultKind.DEAD_TOKEN: _Failure(404, "NOT_FOUND", "UNREGISTERED", "unregistered", 410),
-    FaultKind.SENDER_MISMATCH: _Failure(
-        403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH", "wrong_sender"
-    ),
+_FCM_CODES: Final[Mapping[str, tuple[int, str]]] = {
+    "QUOTA_EXCEEDED": (429, "RESOURCE_EXHAUSTED"),
+    "UNAVAILABLE": (503, "UNAVAILABLE"),
+    "INTERNAL": (500, "INTERNAL"),
+    "INVALID_ARGUMENT": (400, "INVALID_ARGUMENT"),
+    "UNREGISTERED": (404, "NOT_FOUND"),
+    "SENDER_ID_MISMATCH": (403, "PERMISSION_DENIED"),
+    "THIRD_PARTY_AUTH_ERROR": (401, "UNAUTHENTICATED"),
+}
+_PLAIN_CODES: Final[Mapping[str, int]] = {
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
 }
 
 
@@ -48,9 +41,9 @@ class VendorAnswer(NamedTuple):
     reply: Reply
 
 
-def success(fields: dict[str, object]) -> VendorAnswer:
+def success(fields: Mapping[str, object], status: int = 200) -> VendorAnswer:
     """Return a 200 with these JSON fields."""
-    return VendorAnswer(200, answer(200, json.dumps(fields).encode()))
+    return VendorAnswer(status, answer(status, json.dumps(fields).encode()))
 
 
 def generic_error(status: int, word: str) -> VendorAnswer:
@@ -66,27 +59,82 @@ def fcm_error(
     return VendorAnswer(code, answer(code, body))
 
 
-def faulty(fault: Fault, route: Route, usual: VendorAnswer) -> VendorAnswer:
+def faulty(fault: Fault, dialect: Dialect, usual: VendorAnswer) -> VendorAnswer:
     """Return what a fault makes of the usual answer: another one, a late one, or none."""
-    status, reply = _instead(fault, route) or usual
-    ending = _ENDINGS.get(fault.kind, Ending.ANSWERED)
-    drip_s = fault.interval_ms / _MS if fault.kind is FaultKind.DRIP else 0.0
+    status, reply = usual
+    refusal = dialect.refusal(fault)
+    if refusal is not None:
+        status = refusal.status
+        lines = tuple(f"{name}: {value}" for name, value in refusal.headers)
+        reply = answer(status, refusal.body, refusal.content_type, lines)
+    elif fault.kind is FaultKind.CUT_BODY:
+        reply = _cut(reply)
+    ending, drip_s = timing(fault)
     shaped = reply._replace(delay_s=fault.latency_ms / _MS, drip_s=drip_s, ending=ending)
     return VendorAnswer(status if ending is Ending.ANSWERED else 0, shaped)
 
 
-def _instead(fault: Fault, route: Route) -> VendorAnswer | None:
-    headers = () if fault.retry_after is None else (f"Retry-After: {fault.retry_after}",)
-    if fault.kind is FaultKind.BAD_GATEWAY:
-        return VendorAnswer(502, answer(502, _HTML, "text/html", headers))
-    failure = _FAILURES.get(fault.kind)
-    if failure is None:
-        return None
-    if route is Route.FCM:
-        text = f"scripted {fault.kind.value}"
-        status = failure.http
-        body = error_body(status, failure.fcm_status, text, error_code=failure.fcm_code)
-    else:
-        status = failure.generic_http or failure.http
-        body = json.dumps({"error": failure.word}).encode()
-    return VendorAnswer(status, answer(status, body, headers=headers))
+def timing(fault: Fault) -> tuple[Ending, float]:
+    """Return how the exchange ends, and the pause after each byte in seconds."""
+    drip_s = fault.interval_ms / _MS if fault.kind is FaultKind.DRIP else 0.0
+    return _ENDINGS.get(fault.kind, Ending.ANSWERED), drip_s
+
+
+def half(body: bytes) -> bytes:
+    """Return the first half of a body."""
+    return body[: len(body) // 2]
+
+
+def _cut(reply: Reply) -> Reply:
+    head, _, body = reply.payload.partition(b"\r\n\r\n")
+    kept = half(body)
+    old, new = f"Content-Length: {len(body)}", f"Content-Length: {len(kept)}"
+    return Reply(head.replace(old.encode(), new.encode()) + b"\r\n\r\n" + kept)
+
+
+def _spell_fcm(status: int, code: str, fault: Fault) -> bytes:
+    text = f"scripted {fault.kind.value}"
+    known = _FCM_CODES.get(code)
+    if known is None:
+        return error_body(status, code, text)
+    return error_body(status, known[1], text, error_code=code)
+
+
+def _spell_generic(_status: int, code: str, _fault: Fault) -> bytes:
+    return json.dumps({"error": code}).encode()
+
+
+_WORDS = {
+    FaultKind.THROTTLED: "rate_limited",
+    FaultKind.UNAVAILABLE: "unavailable",
+    FaultKind.INTERNAL: "internal_error",
+    FaultKind.UNAUTHENTICATED: "unauthorized",
+    FaultKind.INVALID_ARGUMENT: "invalid_argument",
+    FaultKind.DEAD_TOKEN: "unregistered",
+    FaultKind.SENDER_MISMATCH: "wrong_sender",
+}
+GENERIC = Dialect(
+    _WORDS,
+    {
+        "rate_limited": 429,
+        "unavailable": 503,
+        "internal_error": 500,
+        "unauthorized": 401,
+        "unregistered": 410,
+        "wrong_sender": 403,
+    },
+    _spell_generic,
+)
+FCM = Dialect(
+    {
+        FaultKind.THROTTLED: "QUOTA_EXCEEDED",
+        FaultKind.UNAVAILABLE: "UNAVAILABLE",
+        FaultKind.INTERNAL: "INTERNAL",
+        FaultKind.UNAUTHENTICATED: "UNAUTHENTICATED",
+        FaultKind.INVALID_ARGUMENT: "INVALID_ARGUMENT",
+        FaultKind.DEAD_TOKEN: "UNREGISTERED",
+        FaultKind.SENDER_MISMATCH: "SENDER_ID_MISMATCH",
+    },
+    {**{code: http for code, (http, _) in _FCM_CODES.items()}, **_PLAIN_CODES},
+    _spell_fcm,
+)
