@@ -1,0 +1,1 @@
+"""Third parties that take many messages in one call."""
