@@ -29,6 +29,10 @@ def publish(session: Session, scope: Scope, journey_id: UUID, *, now: datetime) 
         segment_ids=frozenset(str(key) for key in definitions.held_ids(session, scope)),
         action_ids=frozenset(str(key) for key in actions.held_ids(session, scope)),
         namespaces=frozenset(row.code for row in namespaces.list_all(session, scope)),
+        parameters={
+            str(key): declared
+            for key, declared in actions.declared_parameters(session, scope).items()
+        },
     )
     return lifecycle.publish(session, scope, journey_id, known, check_expression, now=now)
 

@@ -50,7 +50,9 @@ class DeliveryEnded:
     """The delivery of one node has its final outcome.
 
     ``code`` is the HTTP status or the reason (``410``, ``consent``); ``origin_error`` and
-    ``origin_code`` tell of the attempt before the last. ``response`` is the vendor's JSON answer.
+    ``origin_code`` tell of the attempt before the last. ``response`` is the vendor's JSON answer;
+    where the action maps its answers, ``mapped`` is what it maps, under ``response`` or
+    ``errorResponse``, instead.
     """
 
     node_id: str
@@ -60,6 +62,7 @@ class DeliveryEnded:
     origin_code: str | None = None
     response: Any = None
     execution_ms: int | None = None
+    mapped: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

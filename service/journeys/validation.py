@@ -6,8 +6,8 @@ action pages.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from service.journeys.definitions import (
@@ -29,9 +29,11 @@ from service.journeys.definitions import (
     Wait,
 )
 from service.journeys.graph import longest_waits, on_cycle, reachable
+from service.journeys.node_parameters import parameter_problems
 from service.journeys.problems import Problem, ProblemCode, Severity
 from service.journeys.reactions import reaction_problems
 from service.journeys.transitions import transition_problems
+from service.outbound.action_parameters import Parameters
 
 _NODE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _MAX_NAME = 256
@@ -41,11 +43,15 @@ _NEARLY = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What exists in the sandbox: ids of segments and custom actions, codes of namespaces."""
+    """What exists in the sandbox: ids of segments and custom actions, codes of namespaces.
+
+    ``parameters`` are those that actions declare, by their ids; an action without any takes all.
+    """
 
     segment_ids: frozenset[str] = frozenset()
     action_ids: frozenset[str] = frozenset()
     namespaces: frozenset[str] = frozenset()
+    parameters: Mapping[str, Parameters] = field(default_factory=dict)
 
 
 def validate(
@@ -186,6 +192,7 @@ def _action_problems(node: CustomAction, path: str, known: Known) -> Iterator[Pr
             pointer = f"{path}/paramMappings/{index}/paramPath"
             yield Problem(pointer, ProblemCode.DUPLICATE_PARAMETER, message)
         taken.add(parameter.path)
+    yield from parameter_problems(node, path, known.parameters.get(node.action_id, ()))
 
 
 def _wait_problems(definition: JourneyDefinition) -> Iterator[Problem]:

@@ -3,57 +3,40 @@
 Source: Journey Optimizer, configure a custom action.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from service.core.clock import Clock
-from service.core.errors import ConflictError, InvalidInputError, NotFoundError
+from service.core.errors import ConflictError, NotFoundError
 from service.core.ids import new_key
 from service.core.json import JsonObject
-from service.outbound import action_target, token_choice
-from service.outbound.action_auth import ActionSecrets, StoredAuth
+from service.outbound import (
+    action_connection,
+    action_parameters,
+    action_target,
+    auth,
+    new_action,
+    token_choice,
+)
+from service.outbound.action_auth import ActionSecrets, StoredAuth, shown_auth
+from service.outbound.action_parameters import Parameters
+from service.outbound.adapters.apns import ApnsAdapter
 from service.outbound.adapters.contract import ActionSpec
-from service.outbound.adapters.registry import get_adapter
+from service.outbound.adapters.registry import channel_of, comes_again, get_adapter
+from service.outbound.answer_fields import Answers, parse_answers
+from service.outbound.channels import Channel
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.follow_up import OnBacklog, OnUnknown, Policy
 from service.outbound.gates import Addressing
+from service.outbound.live_activity import LiveActivity
 from service.outbound.models import CustomAction
+from service.outbound.new_action import NewAction
+from service.outbound.sealed import Sealed
 from service.sandboxes.scope import Scope
-
-MAX_TIMEOUT_MS = 30_000
-MAX_RETRIES = 3
-_NAME = re.compile(r"[A-Za-z0-9_]{1,30}")
-
-
-@dataclass(frozen=True, slots=True)
-class NewAction:
-    """An action as its author writes it; ``auth`` may hold a secret.
-
-    ``settings`` are the adapter's own and ``appId`` and ``platform``, which choose among a person's
-    push tokens; without them the newest token of any app is taken. An adapter that needs no token
-    has neither.
-    """
-
-    name: str
-    adapter: str
-    url: str = ""
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    payload: Any = None
-    auth: Any = field(default_factory=lambda: {"type": "none"}, repr=False)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    timeout_ms: int = MAX_TIMEOUT_MS
-    max_retries: int = MAX_RETRIES
-    on_unknown: OnUnknown = OnUnknown.RECORD
-    on_backlog: OnBacklog = OnBacklog.SEND
-    is_marketing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +47,11 @@ class Action:
         app_id: Whose tokens it sends to; ``None`` for any app.
         platform: Which tokens; ``None`` for any platform.
         method: As called; decides with ``url`` which limits hold.
-        url: As called, which for some adapters is not the one that was written.
+        url: As called, which for some adapters is not the one that was written; ``*`` stands in it
+            for what varies with the message.
+        channel: What marketing needs the person's consent for.
+        live_activity: Set when tokens of live activities are sent to instead of push tokens.
+        answers: Which fields of the answers a journey sees; ``None`` for small answers whole.
         timeout_ms: The whole budget of a delivery, retries included.
     """
 
@@ -80,11 +67,16 @@ class Action:
     on_unknown: OnUnknown
     on_backlog: OnBacklog
     is_marketing: bool
+    answers: Answers | None = None
+    channel: Channel = Channel.PUSH
+    live_activity: LiveActivity | None = None
 
     @property
     def addressing(self) -> Addressing:
         """What the gates ask of a recipient."""
-        return Addressing(self.needs_token, self.is_marketing, self.app_id, self.platform)
+        return Addressing(
+            self.needs_token, self.is_marketing, self.app_id, self.platform, self.channel
+        )
 
     @property
     def policy(self) -> Policy:
@@ -145,23 +137,31 @@ class ActionBook:
             headers=tuple((name, value) for name, value in row.headers.items()),
             payload=row.payload,
             auth=self._secrets.reveal(_stored_auth(row)),
+            connection=action_connection.reveal(_stored_connection(row), self._secrets.sealer),
             timeout_ms=row.timeout_ms,
             settings=settings,
+            query=tuple((name, str(value)) for name, value in (row.query or {}).items()),
+            parameters=action_parameters.from_stored(row.parameters),
+            app_id=app_id,
+            platform=token_choice.platform_of(get_adapter(row.adapter).platforms, platform),
         )
         target = action_target.of(spec)
         return Action(
             id=row.id,
             spec=spec,
             app_id=app_id,
-            platform=platform,
+            platform=spec.platform,
             needs_token=get_adapter(row.adapter).needs_token,
             method=target.method,
             url=target.url,
             timeout_ms=row.timeout_ms,
             max_retries=row.max_retries,
-            on_unknown=OnUnknown(row.on_unknown),
+            on_unknown=OnUnknown.RETRY if comes_again(row.adapter) else OnUnknown(row.on_unknown),
             on_backlog=OnBacklog(row.on_backlog),
             is_marketing=row.is_marketing,
+            answers=parse_answers(row.answers),
+            channel=channel_of(row.adapter, settings),
+            live_activity=LiveActivity.of(settings) if row.adapter == ApnsAdapter.name else None,
         )
 
     def _save(
@@ -173,21 +173,34 @@ class ActionBook:
         stored: StoredAuth,
         now: datetime,
     ) -> CustomAction:
-        _check(new)
+        new_action.check(new)
         if _is_taken(session, scope, new.name, row.id):
             raise ConflictError(f"There is a custom action {new.name} already.")
         row.name, row.adapter, row.method, row.url = new.name, new.adapter, new.method, new.url
         row.headers, row.payload = dict(new.headers), new.payload
+        row.query = dict(new.query) or None
+        row.parameters = [each.stored() for each in new.parameters] or None
+        row.answers = dict(new.answers) or None
         row.auth, row.auth_secret, row.auth_secret_ref = (
             stored.auth,
             stored.ciphertext,
             stored.reference,
         )
+        kept = _stored_connection(row)
+        connection = action_connection.store(new.connection, kept, self._secrets.sealer, now=now)
+        row.connection = None if connection is None else connection.shown
+        row.connection_secret = None if connection is None else connection.ciphertext
         row.settings = dict(new.settings)
         row.timeout_ms, row.max_retries = new.timeout_ms, new.max_retries
         row.on_unknown, row.on_backlog = new.on_unknown.value, new.on_backlog.value
         row.is_marketing, row.updated_at = new.is_marketing, now
-        get_adapter(new.adapter).check(self.read(row).spec, self._guard, self._resolve)
+        spec = self.read(row).spec
+        get_adapter(new.adapter).check(spec, self._guard, self._resolve)
+        auth.check_urls(spec.auth, self._guard, self._resolve)
+        action_connection.check_proxy(spec.connection, self._guard, self._resolve)
+        written = (spec.headers, spec.query)
+        templates = (spec.url, spec.payload, *map(dict, written), dict(spec.settings))
+        action_parameters.check_names(spec.parameters, templates)
         session.add(row)
         session.flush()
         return row
@@ -257,6 +270,15 @@ def held_ids(session: Session, scope: Scope) -> tuple[UUID, ...]:
     return tuple(session.scalars(held))
 
 
+def declared_parameters(session: Session, scope: Scope) -> dict[UUID, Parameters]:
+    """Return what each action of a sandbox declares; an action without any is left out."""
+    chosen = select(CustomAction.id, CustomAction.parameters).where(
+        CustomAction.sandbox_id == scope.sandbox_id
+    )
+    rows = session.execute(chosen)
+    return {row[0]: action_parameters.from_stored(row[1]) for row in rows if row[1]}
+
+
 def list_all(session: Session, scope: Scope) -> tuple[CustomAction, ...]:
     """Return every action of a sandbox by name."""
     return tuple(session.scalars(_of(scope).order_by(CustomAction.name)))
@@ -264,12 +286,12 @@ def list_all(session: Session, scope: Scope) -> tuple[CustomAction, ...]:
 
 def public_auth(row: CustomAction) -> JsonObject:
     """Return an action's authentication as answers may show it: how, never with what."""
-    shown: JsonObject = {**row.auth}
-    if row.auth_secret_ref is not None:
-        shown["secret"] = row.auth_secret_ref
-    elif row.auth_secret is not None:
-        shown["secret"] = "***"  # noqa: S105 - stands for one
-    return shown
+    return shown_auth(_stored_auth(row))
+
+
+def public_connection(row: CustomAction) -> JsonObject | None:
+    """Return how an action is reached as answers may show it, without secrets."""
+    return action_connection.shown(row.connection)
 
 
 def _of(scope: Scope) -> Select[CustomAction]:
@@ -286,11 +308,7 @@ def _stored_auth(row: CustomAction) -> StoredAuth:
     return StoredAuth(row.auth, row.auth_secret, row.auth_secret_ref)
 
 
-def _check(new: NewAction) -> None:
-    if not _NAME.fullmatch(new.name):
-        raise InvalidInputError("A name is 1 to 30 letters, digits and underscores.", at="name")
-    if not 1 <= new.timeout_ms <= MAX_TIMEOUT_MS:
-        raise InvalidInputError(f"timeoutMs must be 1 to {MAX_TIMEOUT_MS}.", at="timeoutMs")
-    if not 0 <= new.max_retries <= MAX_RETRIES:
-        raise InvalidInputError(f"maxRetries must be 0 to {MAX_RETRIES}.", at="maxRetries")
-    token_choice.check(new.adapter, get_adapter(new.adapter).platforms, new.settings)
+def _stored_connection(row: CustomAction) -> Sealed | None:
+    if row.connection is None:
+        return None
+    return Sealed(row.connection, row.connection_secret)

@@ -9,30 +9,31 @@ Source: Liquid as python-liquid 2.3 implements it.
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import Any, TypeAlias
 
-from liquid import BoundTemplate, Environment, RenderContext
+from liquid import BoundTemplate, RenderContext
 from liquid.builtin.output import OutputNode
 from liquid.exceptions import (
     LiquidError,
-    OutputStreamLimitError,
+    ResourceLimitError,
     UndefinedError,
 )
-from liquid.undefined import StrictDefaultUndefined
+from liquid.undefined import StrictDefaultUndefined, Undefined
 
 from service.core.errors import EdgepostError, InvalidInputError
 from service.outbound import template_names
+from service.outbound.template_environment import MAX_TEXT, environment_of
 from service.outbound.template_names import Names, spelled_out
 
 Variables: TypeAlias = Mapping[str, Any]
 Renderer: TypeAlias = Callable[[Variables], Any]
 
-_MAX_TEXT = 64 * 1024
 _MAX_DEPTH = 32
+_MAX_LOOPS = 50
 _CACHED = 2048
-_REFUSED_TAGS = ("include", "render")
 _PLAIN_PATH = re.compile(r"\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*")
+_LOOP = re.compile(r"\{%-?\s*(?:for|tablerow)\b")
 _PIECES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _ABSENT = object()
 _MAX_JSON_INTEGER = 2**63
@@ -43,16 +44,11 @@ _TROUBLE = (LiquidError, RecursionError, ArithmeticError, ValueError, TypeError,
 class TemplateError(EdgepostError):
     """A template that was fine when saved cannot be rendered for this person.
 
-    ``fields["variable"]`` names the variable that was not there, if that is why.
+    ``fields["variable"]`` names the variable that was not there, if that is why. ``reason`` is what
+    the delivery ends with.
     """
 
-
-class _BoundedEnvironment(Environment):
-    loop_iteration_limit = 10_000
-    output_stream_limit = _MAX_TEXT
-    local_namespace_limit = 256 * 1024
-    context_depth_limit = 20
-    block_nesting_limit = 20
+    reason = "template"
 
 
 def render_text(text: str, variables: Variables) -> str:
@@ -84,15 +80,24 @@ def render_json(tree: Any, variables: Variables) -> Any:
     return tree
 
 
-def check_tree(
-    tree: Any, names: Names | None = None, *, at: str = "payload", depth: int = 0
-) -> None:
+def check_tree(tree: Any, names: Names | None = None, *, at: str = "payload") -> None:
     """Refuse at save time a tree that could not be rendered for anyone.
 
     Raises:
-        InvalidInputError: A string is not a template or names what is not among ``names``, or the
-            tree is nested too deep; ``fields`` has the place as ``at``.
+        InvalidInputError: A string is not a template, names what is not among ``names`` or passes a
+            limit whatever the person, or the tree is nested too deep or has too many loops;
+            ``fields`` has the place as ``at``.
     """
+    _check_branch(tree, names, at, 0)
+    loops = _loops_of(tree)
+    if loops > _MAX_LOOPS:
+        raise InvalidInputError(
+            f"{at} has {loops} loops; all its templates together may have {_MAX_LOOPS}.", at=at
+        )
+    _try_out(tree, at)
+
+
+def _check_branch(tree: Any, names: Names | None, at: str, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise InvalidInputError(f"{at} is nested deeper than {_MAX_DEPTH} levels.", at=at)
     if isinstance(tree, str):
@@ -104,10 +109,37 @@ def check_tree(
             raise InvalidInputError(f"{at}: {error.detail}", at=at, **error.fields) from error
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
-            check_tree(value, names, at=f"{at}.{key}", depth=depth + 1)
+            _check_branch(value, names, f"{at}.{key}", depth + 1)
     elif isinstance(tree, list | tuple):
         for index, value in enumerate(tree):
-            check_tree(value, names, at=f"{at}[{index}]", depth=depth + 1)
+            _check_branch(value, names, f"{at}[{index}]", depth + 1)
+
+
+def _loops_of(tree: Any) -> int:
+    if isinstance(tree, str):
+        return len(_LOOP.findall(tree))
+    if isinstance(tree, Mapping):
+        return sum(map(_loops_of, tree.values()))
+    return sum(map(_loops_of, tree)) if isinstance(tree, list | tuple) else 0
+
+
+def _try_out(tree: Any, at: str) -> None:
+    """Render each template with tags for nobody: what passes a limit then does so for everybody."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            _try_out(value, f"{at}.{key}")
+    elif isinstance(tree, list | tuple):
+        for index, value in enumerate(tree):
+            _try_out(value, f"{at}[{index}]")
+    elif isinstance(tree, str) and "{%" in tree:
+        try:
+            environment_of(Undefined).from_string(tree).render()
+        except ResourceLimitError as error:
+            raise InvalidInputError(
+                f"{at}: the template would never be rendered, {_sentence(error)}.", at=at
+            ) from error
+        except _TROUBLE:
+            return  # for somebody whose variables are there it may well go on
 
 
 class Template:
@@ -146,9 +178,9 @@ def compile_template(text: str) -> Template:
     Raises:
         InvalidInputError: The text is too long, not Liquid, or names an unknown filter.
     """
-    if len(text) > _MAX_TEXT:
-        raise InvalidInputError(f"A template may hold at most {_MAX_TEXT} characters.")
-    environment = _environment()
+    if len(text) > MAX_TEXT:
+        raise InvalidInputError(f"A template may hold at most {MAX_TEXT} characters.")
+    environment = environment_of(StrictDefaultUndefined)
     try:
         parsed = environment.from_string(text)
         analysis = parsed.analyze()
@@ -159,45 +191,6 @@ def compile_template(text: str) -> Template:
         raise InvalidInputError(f"There is no filter {unknown[0]}.")
     named = (variable.segments for each in analysis.globals.values() for variable in each)
     return Template(text, parsed, tuple(spelled_out(segments) for segments in named))
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = _BoundedEnvironment(undefined=StrictDefaultUndefined, strict_filters=True)
-    for tag in _REFUSED_TAGS:
-        del environment.tags[tag]
-    for name, apply in list(environment.filters.items()):
-        environment.filters[name] = _bounded(apply)
-    for name in ("replace", "replace_first", "replace_last", "join"):
-        environment.filters[name] = _foreseen(environment.filters[name])
-    return environment
-
-
-def _bounded(apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter whose result cannot be longer than a whole message may be."""
-
-    @wraps(apply)
-    def bounded(*args: Any, **kwargs: Any) -> Any:
-        result = apply(*args, **kwargs)
-        if isinstance(result, str | list | tuple) and len(result) > _MAX_TEXT:
-            raise OutputStreamLimitError("a filter's result is too long", token=None)
-        return result
-
-    return bounded
-
-
-def _foreseen(apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter that multiplies lengths, refused before it does."""
-
-    @wraps(apply)
-    def foreseen(left: Any, *args: Any, **kwargs: Any) -> Any:
-        repeated = max((len(arg) for arg in args if isinstance(arg, str)), default=0)
-        length = len(left) if isinstance(left, str | list | tuple) else 0
-        if (length + 1) * repeated > _MAX_TEXT * 16:
-            raise OutputStreamLimitError("a filter's result is too long", token=None)
-        return apply(left, *args, **kwargs)
-
-    return foreseen
 
 
 def _steps(path: "re.Match[str] | None") -> tuple[str, ...]:
@@ -234,7 +227,7 @@ def _spliced(texts: list[str], paths: list[tuple[str, ...]], otherwise: Renderer
                 return otherwise(variables)
             pieces += (found, text)
         whole = "".join(pieces)
-        return whole if len(whole) * 4 <= _MAX_TEXT else otherwise(variables)
+        return whole if len(whole) * 4 <= MAX_TEXT else otherwise(variables)
 
     return splice
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from service.journeys.document import parse
 from service.journeys.graph import longest_waits, on_cycle, reachable
 from service.journeys.problems import DefinitionError, Severity, refuse_errors
 from service.journeys.validation import Known, validate
+from service.outbound.action_parameters import ActionParameter, ParameterKind
+from service.outbound.parameter_types import ParameterType
 from tests.journeys.worlds import (
     KNOWN,
     accept_expression,
@@ -19,6 +22,11 @@ from tests.journeys.worlds import (
 )
 
 Change = Callable[[dict[str, Any]], None]
+DECLARED = (
+    ActionParameter("age", ParameterType.INTEGER),
+    ActionParameter("note", ParameterType.STRING, is_optional=True),
+    ActionParameter("fixed", ParameterType.STRING, ParameterKind.CONSTANT, "a"),
+)
 
 
 def found_in(document: dict[str, Any], known: Known = KNOWN) -> list[tuple[str, str]]:
@@ -167,12 +175,53 @@ def test_what_cannot_run_is_named_at_its_place(wrong: Change, path: str, code: s
     assert (path, code) in found_in(document)
 
 
+def given_to(**parameters: str) -> Change:
+    mappings = [{"paramPath": path, "expression": text} for path, text in parameters.items()]
+    return change("call", "paramMappings", mappings)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path", "code"),
+    [
+        (given_to(age="5", extra="1"), "/1/paramPath", "unknownParameter"),
+        (given_to(age="5", fixed='"b"'), "/1/paramPath", "unknownParameter"),
+        (given_to(note='"a"'), "", "missingParameter"),
+        (given_to(age='"5"'), "/0/expression", "wrongParameterType"),
+        (given_to(age="5.5"), "/0/expression", "wrongParameterType"),
+        (given_to(age="null"), "/0/expression", "wrongParameterType"),
+        (given_to(age="5", note="1"), "/1/expression", "wrongParameterType"),
+    ],
+)
+def test_a_node_gives_the_parameters_that_its_action_declares(
+    wrong: Change, path: str, code: str
+) -> None:
+    document = welcome()
+    wrong(document)
+    known = replace(KNOWN, parameters={"act-1": DECLARED})
+
+    assert found_in(document, known) == [(f"/nodes/3/paramMappings{path}", code)]
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        given_to(age="5"),
+        given_to(age="person.age", note="context.event.note"),
+        given_to(age="5", note="null"),
+    ],
+)
+def test_a_node_that_fits_its_action_can_be_published(sound: Change) -> None:
+    document = welcome()
+    sound(document)
+
+    assert found_in(document, replace(KNOWN, parameters={"act-1": DECLARED})) == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "path", "code"),
     [
         (change("opened", "messageNodeId", "nowhere"), "/messageNodeId", "unknownMessage"),
         (change("opened", "messageNodeId", "rest"), "/messageNodeId", "unknownMessage"),
-        (change("opened", "messageNodeId", None), "/messageNodeId", "unknownMessage"),
         (change("opened", "messageNodeId", "log"), "/messageNodeId", "messageNotBefore"),
         (way("rest", 0, "targetNodeId", "opened"), "/messageNodeId", "messageNotBefore"),
         (change("opened", "timeout", "P30DT1S"), "/timeout", "waitTooLong"),

@@ -13,10 +13,14 @@ from service.core.secret import Keyring, Secret, new_secret_key
 from service.db.session import SessionFactory, unit_of_work
 from service.outbound import actions
 from service.outbound.action_auth import ActionSecrets
-from service.outbound.actions import Action, ActionBook, ActionDirectory, NewAction
-from service.outbound.auth import ApiKeyAuth, BasicAuth, ServiceAccountAuth
+from service.outbound.action_parameters import ActionParameter
+from service.outbound.actions import Action, ActionBook, ActionDirectory
+from service.outbound.auth import ApiKeyAuth, BasicAuth
+from service.outbound.auth_account import ServiceAccountAuth
 from service.outbound.egress import AddressGuard
 from service.outbound.models import CustomAction
+from service.outbound.new_action import NewAction
+from service.outbound.parameter_types import ParameterType
 from service.sandboxes.scope import Scope
 from tests.support.clocks import START, FixedClock
 from tests.support.delivery_world import PUSH
@@ -73,6 +77,37 @@ def test_an_action_is_read_back_as_it_was_saved(store: SessionFactory, scope: Sc
     assert action.needs_token
 
 
+def test_limits_of_a_dynamic_url_are_looked_up_with_stars(
+    store: SessionFactory, scope: Scope
+) -> None:
+    new = replace(
+        PUSH,
+        url="https://push.example/{{ profile.id }}/send",
+        query={"x": "{{ profile.x }}"},
+        parameters=(ActionParameter("n", ParameterType.INTEGER, is_optional=True),),
+        answers={"response": {"id": {"path": "id"}}},
+    )
+
+    action = read(store, scope, create(store, scope, new))
+
+    assert action.url == "https://push.example/*/send"
+    assert (action.spec.url, action.spec.query) == (new.url, (("x", "{{ profile.x }}"),))
+    assert action.spec.parameters == new.parameters
+    assert action.answers is not None
+
+
+def test_only_actions_that_declare_parameters_are_listed_with_them(
+    store: SessionFactory, scope: Scope
+) -> None:
+    declared = (ActionParameter("n", ParameterType.INTEGER),)
+    own = create(store, scope, replace(PUSH, parameters=declared))
+    create(store, scope, replace(PUSH, name="free"))
+    create(store, Scope(2, "dev"), replace(PUSH, parameters=declared))
+
+    with unit_of_work(store) as session:
+        assert actions.declared_parameters(session, scope) == {own: declared}
+
+
 def test_what_chooses_the_token_is_not_the_adapters(store: SessionFactory, scope: Scope) -> None:
     action = read(store, scope, create(store, scope, FCM))
 
@@ -102,7 +137,7 @@ def test_no_row_answer_or_repr_shows_a_secret(store: SessionFactory, scope: Scop
         shown = actions.public_auth(row)
         action = book().read(row)
     assert SECRET not in str(tuple(kept))
-    assert shown == {"type": "apiKey", "name": "X-API-Key", "location": "header", "secret": "***"}
+    assert shown == {"type": "apiKey", "name": "X-API-Key", "location": "header", "value": "***"}
     assert SECRET not in repr(action) + repr(PUSH)
 
 
@@ -115,7 +150,7 @@ def test_a_secret_may_stay_in_the_environment(store: SessionFactory, scope: Scop
     action = read(store, scope, row.id, by)
 
     assert action.spec.auth == BasicAuth("u", Secret("from-outside"))
-    assert (row.auth_secret, row.auth_secret_ref) == (None, "env:ACTION_SECRET_PUSH")
+    assert (row.auth["password"], row.auth_secret) == ("env:ACTION_SECRET_PUSH", None)
 
 
 @pytest.mark.parametrize("name", ["EDGEPOST_SECRET_KEYS", "DATABASE_URL", "action_secret_x"])
@@ -137,17 +172,35 @@ def test_an_action_cannot_name_our_own_secrets(
         ({"name": "two words"}, "name"),
         ({"name": "x" * 31}, "name"),
         ({"adapter": "pigeon"}, "adapter"),
-        ({"method": "DELETE"}, "method"),
+        ({"method": "HEAD"}, "method"),
+        ({"method": "DELETE"}, "DELETE has no body"),
         ({"url": "http://127.0.0.1/push"}, "127.0.0.1"),
         ({"url": "http://[64:ff9b::7f00:1]/push"}, "NAT64"),
         ({"url": "ftp://push.example/"}, "http"),
         ({"payload": {"a": "{{ profile."}}, "payload"),
         ({"headers": {"Host": "x"}}, "Host"),
         ({"url": ""}, "push needs a url"),
-        ({"url": "https://push.example/{{token}}"}, "static for now"),
-        ({"url": "https://push.example/{{ token }}"}, "static for now"),
-        ({"settings": {"ttlS": 1}}, "no setting ttlS: it has appId, platform"),
-        ({"settings": {"appId": "a", "foo": 1}}, "no setting foo: it has appId, platform"),
+        ({"url": "https://{{token}}.example/"}, "scheme, host and port are static"),
+        ({"url": "https://push.example/?t={{ token }}"}, "write it in query"),
+        ({"url": "https://u:p@push.example/"}, "credentials"),
+        ({"headers": {"X-A": "a\r\nX-B: b"}}, "control characters"),
+        ({"headers": {"X-A\n": "a"}}, "not a header's name"),
+        ({"payload": {"a": "{% for i in (1..999999999) %}{% endfor %}"}}, "never be rendered"),
+        ({"payload": {"a": "x" * 5_000_000}}, "at most 262144"),
+        ({"payload": ["x" * 60_000] * 5}, "at most 262144"),
+        ({"query": {"$x": "a"}}, "query parameter's name"),
+        ({"parameters": (ActionParameter("x.", ParameterType.STRING),)}, "names joined by dots"),
+        (
+            {
+                "parameters": (ActionParameter("x", ParameterType.STRING),),
+                "url": "https://push.example/{{ parameters.y }}",
+            },
+            "no parameter y: it has x",
+        ),
+        ({"answers": {"response": {"a": {"path": ""}}}}, "answers.response.a.path"),
+        ({"adapter": "fcm", "url": "", "query": {"x": "a"}}, "takes no query"),
+        ({"settings": {"ttlS": 1}}, "no setting ttlS: it has appId, idempotencyHeader, platform"),
+        ({"settings": {"appId": "a", "foo": 1}}, "no setting foo: it has appId, idem"),
         ({"settings": {"appId": 7}}, "appId"),
         ({"settings": {"appId": " "}}, "appId"),
         ({"settings": {"platform": "pigeon"}}, "one of apns, apnsSandbox, fcm, web"),
@@ -159,7 +212,7 @@ def test_an_action_cannot_name_our_own_secrets(
         ),
         (
             {"payload": {"to": "{{ tokn }}"}},
-            "variable tokn; there is delivery, event, journey, para",
+            "variable tokn; there is delivery, event, identity, journey, para",
         ),
         ({"headers": {"X-A": "{{ journey.id }}"}}, "headers.X-A: .* variable journey.id"),
         ({"timeout_ms": 30_001}, "timeoutMs"),
@@ -291,5 +344,6 @@ def test_credentials_are_kept_encrypted_whole(store: SessionFactory, scope: Scop
         row: CustomAction = actions.get(session, scope, action_id)
         assert row.auth_secret is not None
         revealed = Keyring.of([KEY]).decrypt(row.auth_secret)
-    assert row.auth == {"type": "serviceAccount"}
-    assert json.decode(revealed.reveal()) == credentials()
+    assert row.auth == {"type": "serviceAccount", "credentials": "***"}
+    (kept,) = json.decode(revealed.reveal()).values()
+    assert json.decode(kept) == credentials()

@@ -1,3 +1,4 @@
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -144,6 +145,41 @@ def test_a_tree_nested_too_deep_is_refused() -> None:
 def test_a_template_that_would_eat_time_or_memory_is_stopped(template: str) -> None:
     with pytest.raises(TemplateError, match="could not be rendered"):
         render_json(template, ANN)
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        ("x" * 5_000_000, "at most 65536"),
+        ({"a": "{% for i in (1..1000000000) %}x{% endfor %}"}, r"payload\.a: .* loop iteration"),
+        ("{% for i in (1..9) %}{% tablerow j in (1..9999) %}{% endtablerow %}{% endfor %}", "loop"),
+        (
+            "{% assign a = 'aa' %}{% for i in (1..99) %}{% assign a = a | append: a %}{% endfor %}",
+            "never be rendered",
+        ),
+        (["{% for i in profile.a %}{% endfor %}"] * 51, "51 loops; .* may have 50"),
+    ],
+)
+def test_what_would_never_end_is_refused_at_once_when_it_is_saved(tree: Any, says: str) -> None:
+    started = perf_counter()
+
+    with pytest.raises(InvalidInputError, match=says):
+        check_tree(tree, {"profile": None})
+
+    assert perf_counter() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for tag in profile.tags %}{{ tag.name | upcase }}{% endfor %}",
+        "{% for i in (1..100) %}{{ i }}{% endfor %}",
+        "{% if profile.n > 3 %}{{ 6 | divided_by: profile.n }}{% endif %}",
+        "{% assign a = profile.a | times: 3 %}{{ 1 | divided_by: a }}",
+    ],
+)
+def test_what_only_some_people_lack_is_no_reason_to_refuse_a_template(template: str) -> None:
+    check_tree(template, {"profile": None})
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="{}"), max_size=200))

@@ -13,6 +13,7 @@ from uuid import UUID
 from service.core.errors import InvalidInputError
 from service.core.json import JsonObject
 from service.core.secret import Secret
+from service.outbound.action_parameters import Parameters
 from service.outbound.auth import AuthSpec
 from service.outbound.connection_spec import DIRECT, ConnectionSpec
 from service.outbound.egress import AddressGuard, Resolver
@@ -28,12 +29,16 @@ class ActionSpec:
 
     Attributes:
         adapter: A name of the registry.
+        url: Of adapters that call what their author writes, with templates in its path.
         headers: Names and templates of values.
-        payload: A JSON tree whose strings are templates.
+        payload: A JSON tree whose strings are templates; empty for none.
         query: Names and templates of values, added to the URL.
+        parameters: Declared ones; none takes whatever a journey's node gives.
         connection: How the destination is reached.
         timeout_ms: For one attempt, answer included.
         settings: The adapter's own, e.g. ``projectId``.
+        app_id: Whose tokens it sends to; ``None`` for any app.
+        platform: Which tokens; ``None`` for any platform.
     """
 
     name: str
@@ -47,6 +52,9 @@ class ActionSpec:
     settings: Mapping[str, Any]
     query: Headers = field(default=(), repr=False)
     connection: ConnectionSpec = DIRECT
+    parameters: Parameters = ()
+    app_id: str | None = None
+    platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +64,12 @@ class MessageContext:
     Attributes:
         idempotency_key: The same for every attempt of the delivery.
         token: The push token, for the adapters that need one.
+        token_app: The app that the token is of.
+        identity: Namespace and value by which the person is in the journey.
         event: The event that brought the person into the journey; empty for segments.
-        parameters: What the journey's node gave to the action.
+        parameters: What the journey's node gave to the action, with the action's constants.
         expires_at: When the message has lost its meaning.
+        created_at: When the message was decided on; ``None`` for one that never was.
     """
 
     delivery_id: UUID
@@ -71,6 +82,9 @@ class MessageContext:
     instance_id: UUID
     node_id: str
     expires_at: datetime
+    identity: tuple[str, str] = field(default=("", ""), repr=False)
+    token_app: str = ""
+    created_at: datetime | None = None
 
 
 class Adapter(Protocol):
@@ -96,6 +110,11 @@ class Adapter(Protocol):
         """The platforms of the push tokens that it can send to; none when it needs no token."""
         ...
 
+    @property
+    def setting_descriptions(self) -> Mapping[str, JsonObject]:
+        """Its own settings by name, each with its JSON Schema, for the API's document."""
+        ...
+
     def check(
         self, action: ActionSpec, guard: AddressGuard, resolve: Resolver | None = None
     ) -> None:
@@ -108,6 +127,8 @@ class Adapter(Protocol):
 
     def render(self, action: ActionSpec, context: MessageContext, *, now: datetime) -> CallParts:
         """Return the request without its authentication; equal input gives equal bytes.
+
+        Only where a message is encrypted for its recipient the body is another each time.
 
         Raises:
             TemplateError: A variable is missing, or the message breaks a limit of the vendor.
@@ -141,6 +162,7 @@ def variable_names(adapter: Adapter) -> Names:
         "profile": None,
         "event": None,
         "parameters": None,
+        "identity": frozenset({"namespace", "value"}),
         "delivery": frozenset({"id", "idempotencyKey", "expiresAt"}),
         "journey": frozenset({"versionID", "instanceID", "nodeID"}),
         "tracking": frozenset({"cjm"}),
@@ -154,6 +176,7 @@ def variables(context: MessageContext) -> JsonObject:
         "profile": context.profile,
         "event": context.event,
         "parameters": context.parameters,
+        "identity": dict(zip(("namespace", "value"), context.identity, strict=True)),
         "delivery": {
             "id": str(context.delivery_id),
             "idempotencyKey": context.idempotency_key,

@@ -22,7 +22,7 @@ from service.outbound.adapters.contract import (
     variable_names,
     variables,
 )
-from service.outbound.auth import ServiceAccountAuth
+from service.outbound.auth_account import ServiceAccountAuth
 from service.outbound.egress import AddressGuard, Resolver
 from service.outbound.outcomes import Outcome, classify
 from service.outbound.templating import TemplateError, check_tree, render_json
@@ -35,7 +35,17 @@ _MAX_DATA_BYTES = 4096
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}")
 _RESERVED = re.compile(r"(from|message_type|_xdm|(google|gcm).*)", re.IGNORECASE)
 _PRIORITIES = ("HIGH", "NORMAL")
-_SETTINGS = frozenset({"projectId", "ttlS", "priority", "collapseKey", "endpoint"})
+_OPENS = ("DEEPLINK", "WEBURL", "OPENAPP")
+_VISIBILITIES = ("PUBLIC", "PRIVATE", "SECRET")
+_NOTICES = tuple(f"PRIORITY_{level}" for level in ("MIN", "LOW", "DEFAULT", "HIGH", "MAX"))
+_DESCRIPTIONS: Mapping[str, JsonObject] = {
+    "projectId": {"type": "string", "description": "Left out, the service account's."},
+    "ttlS": {"type": "integer", "description": "How long FCM may hold a message, in seconds."},
+    "priority": {"enum": list(_PRIORITIES)},
+    "collapseKey": {"type": "string"},
+    "endpoint": {"type": "string", "description": "Where FCM is, when it is not at Google's."},
+}
+_SETTINGS = frozenset(_DESCRIPTIONS)
 
 
 class FcmAdapter:
@@ -45,6 +55,7 @@ class FcmAdapter:
     needs_token = True
     http_version = HttpVersion.HTTP_1_1
     platforms = frozenset({"fcm"})
+    setting_descriptions = _DESCRIPTIONS
 
     def check(
         self, action: ActionSpec, guard: AddressGuard, resolve: Resolver | None = None
@@ -67,6 +78,7 @@ class FcmAdapter:
         for key in action.payload:
             if _RESERVED.fullmatch(key):
                 raise InvalidInputError(f"The data key {key} is reserved.", key=key)
+        _check_shown(action.payload)
         check_tree(action.payload, variable_names(self))
 
     def render(self, action: ActionSpec, context: MessageContext, *, now: datetime) -> CallParts:
@@ -102,6 +114,27 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
             raise InvalidInputError(f"{name} must be a string.")
         if "{{" in settings.get(name, "") or "{%" in settings.get(name, ""):
             raise InvalidInputError(f"{name} is static for now and cannot hold a template.")
+
+
+def _check_shown(payload: Mapping[str, Any]) -> None:
+    """Refuse what the Messaging SDK would pass over without a word; templates are let pass."""
+    kind, visibility = payload.get("adb_a_type"), payload.get("adb_n_visibility")
+    if payload.get("adb_uri") is not None and kind is None:
+        raise _wrong("adb_a_type", f"must say how adb_uri is opened: {', '.join(_OPENS)}")
+    if kind in {"DEEPLINK", "WEBURL"} and not payload.get("adb_uri"):
+        raise _wrong("adb_uri", f"is missing: {kind} opens nothing without")
+    for name, value, known in (
+        ("adb_a_type", kind, _OPENS),
+        ("adb_n_visibility", visibility, _VISIBILITIES),
+        ("adb_n_priority", payload.get("adb_n_priority"), _NOTICES),
+    ):
+        is_template = isinstance(value, str) and ("{{" in value or "{%" in value)
+        if value is not None and value not in known and not is_template:
+            raise _wrong(name, f"is one of {', '.join(known)}")
+
+
+def _wrong(name: str, what: str) -> InvalidInputError:
+    return InvalidInputError(f"payload.{name} {what}.", at=f"payload.{name}", key=name)
 
 
 def _android(settings: Mapping[str, Any], life_s: float) -> JsonObject:

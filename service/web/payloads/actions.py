@@ -4,74 +4,31 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from service.outbound.actions import MAX_RETRIES, MAX_TIMEOUT_MS, NewAction, public_auth
+from service.outbound.action_parameters import MAX_PARAMETERS
+from service.outbound.actions import public_auth, public_connection
 from service.outbound.adapters.registry import ADAPTERS
+from service.outbound.adapters.webhook import METHODS
 from service.outbound.follow_up import OnBacklog, OnUnknown
-from service.outbound.token_choice import PLATFORMS
+from service.outbound.new_action import MAX_RETRIES, MAX_TIMEOUT_MS, NewAction
+from service.web.payloads.action_auth import (
+    SHOWN_AUTH,
+    SHOWN_CONNECTION,
+    WRITTEN_AUTH,
+    WRITTEN_CONNECTION,
+)
+from service.web.payloads.action_fields import (
+    ActionParameterSchema,
+    answers_field,
+    setting_properties,
+)
 from service.web.payloads.base import NOT_AN_OBJECT, Choice, Flag, PageInfoSchema, Payload, Whole
 
 _NONE = "none"
 _VARIABLES = (
-    "Templates name `profile`, `event`, `parameters`, `delivery`, `journey`, `tracking` and, where "
-    "the adapter sends to a push token (fcm, push), `token`."
+    "Templates name `profile`, `identity`, `event`, `parameters`, `delivery`, `journey`, "
+    "`tracking` and, where the adapter sends to a push token, `token`."
 )
-_SETTINGS = {
-    "appId": {"type": ["string", "null"], "description": "Tokens of this app; left out, of any."},
-    "platform": {
-        "enum": [*sorted(PLATFORMS), None],
-        "description": "Tokens of this platform; left out, of any. The adapter fcm takes `fcm`.",
-    },
-    "projectId": {"type": "string", "description": "Left out, the service account's."},
-    "ttlS": {"type": "integer", "description": "How long FCM may hold a message, in seconds."},
-    "priority": {"enum": ["HIGH", "NORMAL"]},
-    "collapseKey": {"type": "string"},
-    "endpoint": {"type": "string", "description": "Where FCM is, when it is not at Google's."},
-}
 _SAID: dict[str, str | list[Any] | dict[Any, Any]] = {"invalid": NOT_AN_OBJECT}
-_TEXT = {"type": "string", "minLength": 1}
-_LOCATION = {"type": "string", "enum": ["header", "query"], "default": "header"}
-_SECRET = {
-    **_TEXT,
-    "writeOnly": True,
-    "description": (
-        "The secret, or `env:ACTION_SECRET_…`, which names a variable of the processes that send. "
-        "Left out in a PUT, the one that is stored stays."
-    ),
-}
-_SHOWN_SECRET = {
-    "type": "string",
-    "readOnly": True,
-    "description": "Where the secret is kept: `env:ACTION_SECRET_…`, or `***` for stored here.",
-}
-_SERVICE_ACCOUNT = {
-    **_SECRET,
-    "type": ["string", "object"],
-    "description": "Google's service-account file, as an object or as text; else as for basic.",
-}
-
-
-def _variant(kind: str, *, required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    return {
-        "title": kind,
-        "type": "object",
-        "required": ["type", *required],
-        "properties": {"type": {"const": kind}, **properties},
-        "additionalProperties": False,
-    }
-
-
-_WRITTEN_AUTH = [
-    _variant(_NONE),
-    _variant("basic", required=("username",), username=_TEXT, password=_SECRET),
-    _variant("apiKey", required=("name",), name=_TEXT, value=_SECRET, location=_LOCATION),
-    _variant("serviceAccount", credentials=_SERVICE_ACCOUNT),
-]
-_SHOWN_AUTH = [
-    _variant(_NONE),
-    _variant("basic", username=_TEXT, secret=_SHOWN_SECRET),
-    _variant("apiKey", name=_TEXT, secret=_SHOWN_SECRET, location=_LOCATION),
-    _variant("serviceAccount", secret=_SHOWN_SECRET),
-]
 
 
 class _ActionFields(Payload):
@@ -88,11 +45,16 @@ class _ActionFields(Payload):
         validate=validate.Length(max=2048),
         metadata={
             "description": (
-                "What to call, without templates for now; the adapter fcm finds its own."
+                "What to call. `{{ expressions }}` may stand in its path and are percent-encoded; "
+                "scheme, host and port are static. Of webhook and push; the others find their own."
             )
         },
     )
-    method = fields.String(load_default="POST", validate=validate.OneOf(["POST", "PUT"]))
+    method = fields.String(
+        load_default="POST",
+        validate=validate.OneOf(METHODS),
+        metadata={"description": "GET and DELETE have no body."},
+    )
     headers = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
@@ -109,7 +71,8 @@ class _ActionFields(Payload):
         metadata={
             "type": ["object", "array", "string", "number", "boolean"],
             "description": (
-                f"The body, its strings templates; for fcm the message's data. {_VARIABLES}"
+                "The body, its strings templates; for fcm the message's data. Left out, the body "
+                f"is the declared parameters. {_VARIABLES}"
             ),
         },
     )
@@ -120,9 +83,10 @@ class _ActionFields(Payload):
         error_messages=_SAID,
         metadata={
             "description": (
-                "`appId` and `platform` choose the push token (fcm, push); the others are of fcm."
+                "`appId` and `platform` choose the push token, where the adapter sends to one; the "
+                "others are its own."
             ),
-            "properties": _SETTINGS,
+            "properties": setting_properties(),
         },
     )
     timeout_ms = Whole(
@@ -158,22 +122,53 @@ class _ActionFields(Payload):
 class NewActionSchema(_ActionFields):
     """A custom action as its author writes it, whole; what is left out takes its default."""
 
+    query = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        load_default=dict,
+        error_messages=_SAID,
+        metadata={
+            "description": f"Templates by name of a query parameter, encoded for it. {_VARIABLES}"
+        },
+    )
+    parameters = fields.List(
+        fields.Nested(ActionParameterSchema),
+        load_default=tuple,
+        validate=validate.Length(max=MAX_PARAMETERS),
+        metadata={
+            "description": (
+                "What the journey's node must or may give, with types. Without any, a node may "
+                "give whatever it likes."
+            )
+        },
+    )
+    answers = answers_field()
     auth = fields.Raw(
         load_default=lambda: {"type": _NONE},
-        metadata={"oneOf": _WRITTEN_AUTH, "description": "How calls prove who sends them."},
+        metadata={"oneOf": WRITTEN_AUTH, "description": "How calls prove who sends them."},
+    )
+    connection = fields.Raw(
+        load_default=None, allow_none=True, metadata={**WRITTEN_CONNECTION, "type": "object"}
     )
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> NewAction:
         """Return the action to keep."""
-        return NewAction(**values)
+        return NewAction(**{**values, "parameters": tuple(values["parameters"])})
 
 
 class ActionSchema(_ActionFields):
     """A custom action as it is kept."""
 
     id = fields.UUID(required=True)
-    auth = fields.Function(public_auth, required=True, metadata={"oneOf": _SHOWN_AUTH})
+    query = fields.Function(lambda row: row.query or {}, metadata={"type": "object"})
+    parameters = fields.Function(
+        lambda row: row.parameters or [],
+        metadata={"type": "array", "items": {"type": "object"}},
+    )
+    answers = fields.Function(lambda row: row.answers or {}, metadata={"type": "object"})
+    auth = fields.Function(public_auth, required=True, metadata={"oneOf": SHOWN_AUTH})
+    connection = fields.Function(public_connection, required=True, metadata=SHOWN_CONNECTION)
     created_at = fields.AwareDateTime(required=True, data_key="createdAt")
     updated_at = fields.AwareDateTime(required=True, data_key="updatedAt")
 

@@ -1,4 +1,5 @@
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -9,11 +10,22 @@ from service.outbound.adapters.contract import Adapter, variable_names, variable
 from service.outbound.adapters.registry import ADAPTERS, get_adapter
 from service.outbound.atlas import load_atlas
 from service.outbound.atlas_rules import OutcomeKind, TokenEffect
-from service.outbound.auth import NoAuth, ServiceAccountAuth
+from service.outbound.auth import NoAuth
+from service.outbound.auth_account import ServiceAccountAuth
 from service.outbound.egress import AddressGuard
 from service.outbound.templating import TemplateError
 from service.outbound.transport import Reply, ReplyKind, Trouble
-from tests.support.messages import NOW, TOKEN, action_for, message, service_account
+from tests.support.messages import (
+    NOW,
+    TOKEN,
+    action_for,
+    aimed_at,
+    message,
+    message_by,
+    service_account,
+    texted,
+)
+from tests.support.subscriptions import ENDPOINT
 
 every_adapter = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS.keys())
 
@@ -24,8 +36,8 @@ def test_an_adapter_is_found_by_its_name(adapter: Adapter) -> None:
 
 
 def test_a_name_without_an_adapter_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="no adapter apns"):
-        get_adapter("apns")
+    with pytest.raises(InvalidInputError, match="no adapter pigeon"):
+        get_adapter("pigeon")
 
 
 @every_adapter
@@ -41,12 +53,7 @@ def test_a_sound_action_passes_the_check(adapter: Adapter) -> None:
 @every_adapter
 def test_an_action_that_leads_inside_is_refused(adapter: Adapter) -> None:
     for host in ("127.0.0.1", "[64:ff9b::7f00:1]", "2130706433"):
-        address = f"http://{host}/x"
-        action = (
-            action_for("fcm", settings={"endpoint": address})
-            if adapter.name == "fcm"
-            else action_for(adapter.name, url=address)
-        )
+        action = aimed_at(adapter.name, f"http://{host}/x")
 
         with pytest.raises(InvalidInputError, match="may not be called"):
             adapter.check(action, AddressGuard())
@@ -60,7 +67,7 @@ def test_a_name_that_resolves_inside_is_refused(adapter: Adapter) -> None:
 
 @every_adapter
 def test_a_broken_template_is_refused(adapter: Adapter) -> None:
-    action = action_for(adapter.name, payload={"text": "{{ profile.name"})
+    action = action_for(adapter.name, payload=texted(adapter.name, "{{ profile.name"))
 
     with pytest.raises(InvalidInputError, match=r"payload\.text"):
         adapter.check(action, AddressGuard())
@@ -76,7 +83,7 @@ def test_templates_may_name_what_messages_have_and_nothing_else(adapter: Adapter
     assert values.keys() == names.keys()
     for root, inner in names.items():
         assert inner is None or inner == values[root].keys()
-        payload = {"text": f"{{{{ {root} }}}}"}
+        payload = texted(adapter.name, f"{{{{ {root} }}}}")
         adapter.check(action_for(adapter.name, payload=payload), AddressGuard())
 
 
@@ -96,7 +103,7 @@ def test_templates_may_name_what_messages_have_and_nothing_else(adapter: Adapter
 def test_a_name_that_no_message_has_is_refused_with_those_that_there_are(
     adapter: Adapter, template: str
 ) -> None:
-    action = action_for(adapter.name, payload={"text": template})
+    action = action_for(adapter.name, payload=texted(adapter.name, template))
 
     with pytest.raises(InvalidInputError, match=r"payload\.text: .* has a variable") as caught:
         adapter.check(action, AddressGuard())
@@ -114,12 +121,12 @@ def test_a_name_that_the_template_gives_itself_is_allowed(adapter: Adapter) -> N
     own = "{% assign who = profile.name %}{{ who }}"
     text = own + "{% for tag in profile.tags %}{{ tag.x }}{{ forloop.index }}{% endfor %}"
 
-    adapter.check(action_for(adapter.name, payload={"text": text}), AddressGuard())
+    adapter.check(action_for(adapter.name, payload=texted(adapter.name, text)), AddressGuard())
 
 
 @every_adapter
 def test_a_token_is_named_only_where_a_message_has_one(adapter: Adapter) -> None:
-    action = action_for(adapter.name, payload={"to": "{{ token }}"})
+    action = action_for(adapter.name, payload=texted(adapter.name, "{{ token }}"))
     if adapter.needs_token:
         adapter.check(action, AddressGuard())
         return
@@ -150,21 +157,29 @@ def test_an_adapter_sends_to_tokens_exactly_when_it_needs_one(adapter: Adapter) 
 
 
 @every_adapter
-def test_equal_input_renders_equal_requests_with_json_bodies(adapter: Adapter) -> None:
-    once, twice = (adapter.render(action_for(adapter.name), message(), now=NOW) for _ in range(2))
+def test_equal_input_renders_equal_requests_with_bodies_of_their_type(adapter: Adapter) -> None:
+    action, context = action_for(adapter.name), message_by(adapter.name)
 
+    once, twice = (adapter.render(action, context, now=NOW) for _ in range(2))
+
+    if adapter.name == "webPush":  # encrypted with another key each time
+        assert (once.url, once.headers) == (twice.url, twice.headers)
+        assert once.body != twice.body
+        return
     assert once == twice
     assert once.method in ("POST", "PUT")
     assert once.url.startswith("https://")
+    [content_type] = [value for name, value in once.headers if name == "Content-Type"]
+    if content_type == "application/x-www-form-urlencoded":
+        assert parse_qs(once.body.decode(), strict_parsing=True)
+        return
+    assert "application/json" in content_type
     assert isinstance(json.decode(once.body), dict)
-    assert [
-        "application/json" in value for name, value in once.headers if name == "Content-Type"
-    ] == [True]
 
 
 @every_adapter
 def test_credentials_are_not_the_adapters_business(adapter: Adapter) -> None:
-    parts = adapter.render(action_for(adapter.name), message(), now=NOW)
+    parts = adapter.render(action_for(adapter.name), message_by(adapter.name), now=NOW)
 
     assert "authorization" not in {name.lower() for name, _ in parts.headers}
     assert "s3cret-key" not in f"{parts.headers}{parts.url}{parts.body!r}"
@@ -172,16 +187,20 @@ def test_credentials_are_not_the_adapters_business(adapter: Adapter) -> None:
 
 @every_adapter
 def test_a_message_names_the_token_exactly_where_the_adapter_needs_one(adapter: Adapter) -> None:
-    parts = adapter.render(action_for(adapter.name), message(), now=NOW)
+    parts = adapter.render(action_for(adapter.name), message_by(adapter.name), now=NOW)
 
-    assert (TOKEN in parts.body.decode()) == adapter.needs_token
-    assert TOKEN not in parts.url
+    if adapter.name == "webPush":  # the token is a whole subscription, and names the URL
+        assert parts.url == ENDPOINT
+        return
+    names_it_in_the_url = adapter.name == "apns"  # Apple's own way: /3/device/{token}
+    assert (TOKEN in parts.body.decode()) == (adapter.needs_token and not names_it_in_the_url)
+    assert (TOKEN in parts.url) == names_it_in_the_url
 
 
 @every_adapter
 def test_a_missing_variable_stops_the_message(adapter: Adapter) -> None:
     with pytest.raises(TemplateError, match=r"profile\.name"):
-        adapter.render(action_for(adapter.name), message(profile={}), now=NOW)
+        adapter.render(action_for(adapter.name), message_by(adapter.name, profile={}), now=NOW)
 
 
 @every_adapter

@@ -120,3 +120,34 @@ def test_what_fcm_would_not_take_is_refused_when_it_is_saved(
 ) -> None:
     with pytest.raises(InvalidInputError, match=problem):
         ADAPTER.check(action_for("fcm", **changed), AddressGuard())
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        ({"adb_uri": "shop://cart"}, "adb_a_type must say how"),
+        ({"adb_a_type": "WEBURL"}, "adb_uri is missing"),
+        ({"adb_a_type": "OPEN"}, "adb_a_type is one of"),
+        ({"adb_n_visibility": "public"}, "adb_n_visibility is one of"),
+        ({"adb_n_priority": "HIGH"}, "adb_n_priority is one of"),
+    ],
+)
+def test_what_the_messaging_sdk_would_pass_over_is_refused(
+    payload: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        ADAPTER.check(action_for("fcm", payload={"adb_title": "Hi", **payload}), AddressGuard())
+
+
+def test_everything_the_messaging_sdk_shows_is_taken() -> None:
+    payload = {
+        "adb_title": "Hi",
+        "adb_a_type": "{{ parameters.type }}",
+        "adb_uri": "shop://cart",
+        "adb_n_visibility": "PUBLIC",
+        "adb_n_priority": "PRIORITY_HIGH",
+        "adb_n_count": 1,
+        "adb_act": [{"label": "Open", "uri": "shop://cart", "type": "DEEPLINK"}],
+    }
+
+    ADAPTER.check(action_for("fcm", payload=payload), AddressGuard())

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from flask import Flask
 from sqlalchemy import select
 
+from service.access.permissions import Permission
 from service.db.session import SessionFactory, unit_of_work
 from service.outbound.action_auth import ActionSecrets
 from service.outbound.actions import ActionBook
@@ -25,9 +26,9 @@ from service.outbound.egress import AddressGuard
 from service.outbound.models import CustomAction
 from service.sandboxes.scope import Scope
 from service.web.app import create_app
-from tests.support.admin import AdminClient, AdminServices, admin_services
+from tests.support.admin import AdminClient, AdminServices, admin_services, signed_in
 from tests.support.clocks import FixedClock
-from tests.support.journeys import by_event, call
+from tests.support.journeys import END, by_event, call
 
 SECRET = "a-secret-that-nobody-may-read"
 PUSH: dict[str, Any] = {
@@ -41,19 +42,19 @@ PUSH: dict[str, Any] = {
 SHOWN_AUTH: list[tuple[dict[str, str], dict[str, str]]] = [
     (
         {"type": "apiKey", "name": "X-API-Key", "value": SECRET},
-        {"type": "apiKey", "name": "X-API-Key", "location": "header", "secret": "***"},
+        {"type": "apiKey", "name": "X-API-Key", "location": "header", "value": "***"},
     ),
     (
         {"type": "apiKey", "name": "key", "value": SECRET, "location": "query"},
-        {"type": "apiKey", "name": "key", "location": "query", "secret": "***"},
+        {"type": "apiKey", "name": "key", "location": "query", "value": "***"},
     ),
     (
         {"type": "basic", "username": "jo", "password": SECRET},
-        {"type": "basic", "username": "jo", "secret": "***"},
+        {"type": "basic", "username": "jo", "password": "***"},
     ),
     (
         {"type": "basic", "username": "jo", "password": "env:ACTION_SECRET_PUSH"},
-        {"type": "basic", "username": "jo", "secret": "env:ACTION_SECRET_PUSH"},
+        {"type": "basic", "username": "jo", "password": "env:ACTION_SECRET_PUSH"},
     ),
 ]
 UNSENDABLE: list[dict[str, Any]] = [
@@ -68,6 +69,24 @@ UNSENDABLE: list[dict[str, Any]] = [
     {"url": "https://inside.example/hook"},
     {"url": "https://u:p@push.example/"},
     {"method": "DELETE"},
+    {"method": "HEAD"},
+    {"url": "https://{{ profile.id }}.example/"},
+    {"url": "https://push.example/?x={{ profile.id }}"},
+    {"query": {".x": "a"}},
+    {"query": {"x": 1}},
+    {"headers": {"X-A": "a\nb"}},
+    {"payload": {"a": "{% for i in (1..999999999) %}{% endfor %}"}},
+    {"payload": {"a": "x" * 300_000}},
+    {"parameters": {}},
+    {"parameters": [{"name": "x"}]},
+    {"parameters": [{"name": "x", "type": "text"}]},
+    {"parameters": [{"name": "x", "type": "string", "kind": "constant"}]},
+    {"parameters": [{"name": "x", "type": "string", "size": 1}]},
+    {"parameters": [{"name": "x", "type": "string"}, {"name": "x.y", "type": "string"}]},
+    {"answers": []},
+    {"answers": "id"},
+    {"answers": {"body": {}}},
+    {"answers": {"response": {"a": {"path": "a..b"}}}},
     {"timeoutMs": 0},
     {"timeoutMs": 30_001},
     {"timeoutMs": True},
@@ -150,6 +169,107 @@ def test_defaults_are_those_of_journey_optimizer(client: AdminClient) -> None:
     assert made["auth"] == {"type": "none"}
 
 
+LOOK_UP: dict[str, Any] = {
+    "name": "look_up",
+    "adapter": "webhook",
+    "method": "GET",
+    "url": "https://crm.example/people/{{ parameters.who }}",
+    "query": {"since": "{{ parameters.since | default: 'ever' }}"},
+    "parameters": [
+        {"name": "who", "type": "string", "kind": "variable", "optional": False, "allowNull": True},
+        {"name": "since", "type": "dateOnly", "kind": "constant", "value": "2026-01-01"},
+    ],
+    "answers": {"response": {"points": {"path": "a[0].b", "type": "integer"}}},
+    "settings": {"idempotencyHeader": False},
+}
+
+
+def test_a_dynamic_action_is_shown_as_it_was_written(client: AdminClient) -> None:
+    made = client.post("/actions", json=LOOK_UP)
+
+    assert made.status_code == 201, made.text
+    shown = client.get(f"/actions/{made.get_json()['id']}").get_json()
+    assert {name: shown[name] for name in LOOK_UP} == LOOK_UP
+
+
+def test_a_plain_action_has_no_query_parameters_or_answers(client: AdminClient) -> None:
+    shown = client.post("/actions", json=PUSH).get_json()
+
+    assert (shown["query"], shown["parameters"], shown["answers"]) == ({}, [], {})
+
+
+def test_an_action_is_tested_and_the_test_is_audited(client: AdminClient) -> None:
+    made = client.post("/actions", json={**PUSH, "payload": {"to": "{{ token }}"}}).get_json()
+
+    answer = client.post(f"/actions/{made['id']}/test", json={"token": "t-1"})
+
+    result = answer.get_json()
+    assert (answer.status_code, result["outcome"]) == (200, "sent")
+    assert result["request"]["headers"]["X-API-Key"] == "***"
+    assert result["request"]["body"] == '{"to":"t-1"}'
+    assert result["reply"] == {
+        "status": 200,
+        "headers": {},
+        "body": '{"id":"m-1"}',
+        "isBodyCut": False,
+    }
+    assert SECRET not in answer.text
+    entries = client.get(f"/audit/entries?subject={made['id']}").get_json()["items"]
+    assert [each["action"] for each in entries] == [
+        "action.tested",
+        "action.test",
+        "action.create",
+    ]
+    assert entries[0]["facts"]["outcome"] == "sent"
+    assert "t-1" not in json.dumps(entries)
+    assert client.get("/deliveries").get_json()["items"] == []
+
+
+def test_a_preview_sends_nothing_and_is_no_test(client: AdminClient) -> None:
+    made = client.post("/actions", json=LOOK_UP).get_json()
+    path = f"/actions/{made['id']}/preview"
+
+    shown = client.post(path, json={"parameters": {"who": "a b"}}).get_json()
+    wrong = client.post(path, json={"parameters": {"who": 5}}).get_json()
+
+    assert shown["outcome"] == "rendered"
+    assert shown["request"]["url"] == "https://crm.example/people/a%20b?since=2026-01-01"
+    assert (wrong["outcome"], wrong["reason"]) == ("failed", "parameter")
+    assert wrong["facts"] == {"parameter": "who"}
+    assert (shown["reply"], wrong["request"]) == (None, None)
+
+
+@pytest.mark.parametrize("what", ["test", "preview"])
+def test_a_message_of_a_person_is_made_for_who_may_read_profiles(app: Flask, what: str) -> None:
+    everything = signed_in(app)
+    made = everything.post("/actions", json=PUSH).get_json()
+    path, body = f"/actions/{made['id']}/{what}", {"identity": {"namespace": "CRMID", "id": "jo"}}
+    writer = signed_in(app, Permission.ACTIONS_WRITE)
+    reader = signed_in(app, Permission.ACTIONS_READ, Permission.PROFILES_READ)
+
+    answers = [each.post(path, json=body) for each in (everything, writer, reader)]
+
+    assert [each.status_code for each in answers] == [200, 403, 403]
+    assert answers[0].get_json()["reason"] == "profileAbsent"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"identity": "jo"},
+        {"identity": {"namespace": "CRMID"}},
+        {"parameters": []},
+        {"event": "order"},
+        {"token": ""},
+        {"colour": "red"},
+    ],
+)
+def test_a_test_that_cannot_be_read_is_refused(client: AdminClient, body: Any) -> None:
+    made = client.post("/actions", json=PUSH).get_json()
+
+    assert client.post(f"/actions/{made['id']}/test", json=body).status_code == 422
+
+
 def test_a_list_has_pages_oldest_first(client: AdminClient) -> None:
     for name in ("c", "a", "b"):
         client.post("/actions", json={**PUSH, "name": name})
@@ -181,7 +301,7 @@ def test_fcm_takes_a_service_account_and_shows_none_of_it(
     answer = client.post("/actions", json=new)
 
     assert answer.status_code == 201, answer.text
-    assert answer.get_json()["auth"] == {"type": "serviceAccount", "secret": "***"}
+    assert answer.get_json()["auth"] == {"type": "serviceAccount", "credentials": "***"}
     assert "PRIVATE KEY" not in answer.text
     assert "sender@" not in answer.text
 
@@ -281,6 +401,51 @@ def test_an_action_that_could_not_be_sent_is_refused_and_not_kept(
     assert _stored(store, scope) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"payload": {"text": "x" * 3_000_000}}, "The payload has 3000011 bytes; at most 262144"),
+        (
+            {"payload": {"text": "{% for i in (1..1000000000) %}x{% endfor %}"}},
+            "payload.text: the template would never be rendered, loop iteration limit reached.",
+        ),
+        ({"headers": {"X-A": "a\r\nX-B: b"}}, "The header X-A holds control characters."),
+        ({"headers": {"X-A\r\nX-B": "b"}}, "is not a header's name."),
+        ({"url": "https://jo:secret@push.example/"}, "The URL must not hold credentials"),
+        ({"url": "https://jo:secret@push.example/{{ token }}"}, "must not hold credentials"),
+    ],
+)
+def test_bad_input_is_refused_with_the_reason(
+    client: AdminClient, changes: dict[str, Any], says: str
+) -> None:
+    answer = client.post("/actions", json={**PUSH, **changes})
+
+    assert answer.status_code == 422
+    assert says in answer.get_json()["detail"]
+
+
+def test_a_template_of_5_mb_is_more_than_a_request_may_hold(client: AdminClient) -> None:
+    answer = client.post("/actions", json={**PUSH, "payload": {"text": "x" * 5_000_000}})
+
+    assert answer.status_code == 413
+    assert "larger than 4194304 bytes" in answer.get_json()["detail"]
+
+
+def test_a_service_account_with_a_broken_key_is_refused_with_the_reason(
+    client: AdminClient, service_account: dict[str, str]
+) -> None:
+    text = service_account["private_key"]
+    for broken in (text[:200], text.replace("A", "B"), "no key", text.replace("PRIVATE", "PUBLIC")):
+        credentials = {**service_account, "private_key": broken}
+        auth = {"type": "serviceAccount", "credentials": credentials}
+
+        answer = client.post("/actions", json={"name": "f", "adapter": "fcm", "auth": auth})
+
+        assert answer.status_code == 422
+        assert "private_key is not an RSA key" in answer.get_json()["detail"]
+        assert broken not in answer.text
+
+
 def test_a_refused_change_leaves_the_action_as_it_was(client: AdminClient) -> None:
     made = client.post("/actions", json=PUSH).get_json()
     other = client.post("/actions", json={**PUSH, "name": "other"}).get_json()
@@ -311,6 +476,33 @@ def test_an_action_goes_unless_a_journey_needs_it(client: AdminClient) -> None:
     assert client.post("/actions", json=PUSH).status_code == 201
     entries = client.get(f"/audit/entries?subject={made['id']}").get_json()["items"]
     assert [each["action"] for each in entries] == ["action.delete", "action.create"]
+
+
+def test_a_journey_gives_what_its_action_declares_and_goes_on_doing_so(
+    client: AdminClient,
+) -> None:
+    declared = [{"name": "offer", "type": "string"}]
+    made = client.post("/actions", json={**PUSH, "parameters": declared}).get_json()
+    path, action = f"/actions/{made['id']}", UUID(made["id"])
+    client.post("/idnamespace/identities", json={"code": "CRMID", "name": "c", "idType": "CROSS"})
+
+    def publish(name: str, **parameters: str) -> Any:
+        document = by_event(call(action=action, **parameters), END, name=name)
+        journey = client.post("/journeys", json=document).get_json()["id"]
+        return client.post(f"/journeys/{journey}/publish")
+
+    lacking = publish("Lacking")
+    live = publish("Live", offer="profile.offer")
+    more = [*declared, {"name": "until", "type": "dateOnly"}]
+    broken = client.call("PUT", path, json={**PUSH, "parameters": more})
+    optional = [*declared, {"name": "until", "type": "dateOnly", "optional": True}]
+    sound = client.call("PUT", path, json={**PUSH, "parameters": optional})
+
+    assert [each.status_code for each in (lacking, live, broken, sound)] == [422, 200, 409, 200]
+    assert "missingParameter" in lacking.text
+    assert [each["name"] for each in broken.get_json()["journeys"]] == ["Live"]
+    assert "'until'" in broken.get_json()["detail"]
+    assert len(client.get(path).get_json()["parameters"]) == 2
 
 
 def test_an_unknown_action_is_404(client: AdminClient) -> None:
