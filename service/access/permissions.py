@@ -24,6 +24,7 @@ class Permission(StrEnum):
     ACTIONS_READ = "actions.read"
     ACTIONS_WRITE = "actions.write"
     DELIVERIES_READ = "deliveries.read"
+    DELIVERIES_WRITE = "deliveries.write"
     AUDIT_READ = "audit.read"
     COLLECT = "collect"
 

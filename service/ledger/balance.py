@@ -33,6 +33,9 @@ _COUNT = SetStatement(
         SELECT 'steps', 'deliveries', journey_version_id, node_id, 'intended', 1
         FROM step_event WHERE sandbox_id = :sandbox_id AND kind = 'dispatch'
         UNION ALL
+        SELECT 'steps', 'deliveries', journey_version_id, node_id, 'intended', 1
+        FROM delivery WHERE sandbox_id = :sandbox_id AND replay_of IS NOT NULL
+        UNION ALL
         SELECT 'rows', 'people', version_id, '', status, 1
         FROM journey_instance WHERE sandbox_id = :sandbox_id
         UNION ALL

@@ -1,6 +1,9 @@
 """A vendor's word that a token is dead is believed, unless it looks like our own mistake."""
 
-from service.outbound.dead_tokens import DeadVerdicts
+from dataclasses import replace
+from datetime import timedelta
+
+from service.outbound.dead_tokens import Alarm, DeadVerdicts, died_before
 from service.outbound.outcomes import Outcome, classify
 from service.outbound.transport import Reply, ReplyKind
 from tests.support.clocks import START
@@ -27,35 +30,79 @@ SENT = classify(
 )
 
 
-def test_an_uninstalled_app_is_believed_however_often() -> None:
-    verdicts = DeadVerdicts()
+def judged(verdicts: DeadVerdicts, outcome: Outcome, times: int = 1) -> list[bool | Alarm]:
+    return [verdicts.judge(outcome, now=START) for _ in range(times)]
 
-    assert all(verdicts.should_denylist(UNREGISTERED) for _ in range(100))
+
+def test_uninstalled_apps_are_believed_while_they_are_few() -> None:
+    verdicts = DeadVerdicts()
+    judged(verdicts, SENT, 400)
+
+    assert judged(verdicts, UNREGISTERED, 100) == [True] * 100
+
+
+def test_the_first_nineteen_cannot_tell_a_mistake_from_bad_luck() -> None:
+    assert judged(DeadVerdicts(), UNREGISTERED, 19) == [True] * 19
+
+
+def test_one_more_than_the_ceiling_raises_the_alarm_with_its_numbers() -> None:
+    verdicts = DeadVerdicts()
+    judged(verdicts, SENT, 400)
+    judged(verdicts, UNREGISTERED, 100)
+
+    assert judged(verdicts, UNREGISTERED) == [Alarm("fcm.404.unregistered", 101, 500)]
+
+
+def test_the_alarm_ends_when_the_last_five_hundred_are_well_again() -> None:
+    verdicts = DeadVerdicts()
+    judged(verdicts, UNREGISTERED, 500)
+    judged(verdicts, SENT, 401)
+
+    assert judged(verdicts, UNREGISTERED) == [True]
 
 
 def test_a_malformed_token_is_believed_while_few_are() -> None:
     verdicts = DeadVerdicts()
-    for _ in range(100):
-        verdicts.should_denylist(SENT)
+    judged(verdicts, SENT, 100)
 
-    assert verdicts.should_denylist(MALFORMED)
+    assert judged(verdicts, MALFORMED) == [True]
 
 
-def test_when_everything_looks_malformed_nothing_is_denylisted() -> None:
+def test_when_everything_looks_malformed_little_is_denylisted() -> None:
     verdicts = DeadVerdicts()
 
-    believed = [verdicts.should_denylist(MALFORMED) for _ in range(100)]
+    found = judged(verdicts, MALFORMED, 21)
 
-    assert believed == [True] * 5 + [False] * 95
+    assert found[:5] == [True] * 5
+    assert found[5:19] == [False] * 14
+    assert [type(each) for each in found[19:]] == [Alarm] * 2
 
 
-def test_a_verdict_that_wants_proof_is_not_believed() -> None:
-    assert not DeadVerdicts().should_denylist(DOUBTFUL)
+def test_a_verdict_that_wants_proof_is_not_believed_without() -> None:
+    assert judged(DeadVerdicts(), DOUBTFUL) == [False]
+
+
+def test_a_message_accepted_for_another_token_is_proof_for_five_minutes() -> None:
+    verdicts = DeadVerdicts()
+    judged(verdicts, SENT)
+
+    soon = verdicts.judge(DOUBTFUL, now=START + timedelta(minutes=5))
+    late = verdicts.judge(DOUBTFUL, now=START + timedelta(minutes=6))
+
+    assert (soon, late) == (True, False)
 
 
 def test_another_apps_token_is_not_dead() -> None:
-    assert not DeadVerdicts().should_denylist(MISMATCH)
+    assert judged(DeadVerdicts(), MISMATCH) == [False]
 
 
 def test_a_sent_message_denylists_nothing() -> None:
-    assert not DeadVerdicts().should_denylist(SENT)
+    assert judged(DeadVerdicts(), SENT) == [False]
+
+
+def test_the_vendors_own_moment_decides_and_lasts_its_millisecond() -> None:
+    dated = replace(UNREGISTERED, dead_since=START - timedelta(hours=1))
+
+    assert died_before(dated, START) == START - timedelta(hours=1) + timedelta(milliseconds=1)
+    assert died_before(UNREGISTERED, START) == START
+    assert died_before(replace(dated, dead_since=START + timedelta(days=1)), START) == START
