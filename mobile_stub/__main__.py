@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 from rich.console import Console
@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _gateway(options: argparse.Namespace) -> int:
+    if options.bare and options.apns_port is not None:
+        raise UsageError("a bare sink plays no APNs")
     script = parse_script(json.loads(options.script.read_text())) if options.script else ()
     settings = GatewaySettings(
         project_id=options.project,
@@ -70,6 +72,11 @@ def _gateway(options: argparse.Namespace) -> int:
         keep=options.keep,
         script=script,
         bare=options.bare,
+        apns_port=options.apns_port,
+        apns_streams=options.apns_streams,
+        apns_topics=tuple(options.apns_topic),
+        known_tokens_only=options.known_tokens_only,
+        ca_file=options.ca_file,
     )
     asyncio.run(run(settings, options.host, options.port))
     return 0
@@ -177,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_phone_commands(commands)
     usual = GatewaySettings()
-    gateway = commands.add_parser("gateway", help="play FCM v1 and a generic JSON push API")
+    gateway = commands.add_parser("gateway", help="play FCM, APNs, Twilio and a generic JSON push")
     gateway.add_argument("--host", default="127.0.0.1")
     gateway.add_argument("--port", type=int, default=0, help="0 takes a free one")
     gateway.add_argument("--script", type=Path, help="JSON file of faults")
@@ -188,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     gateway.add_argument("--keep", type=int, help="remember only the last N requests")
     gateway.add_argument("--bare", action="store_true", help="answer and count only")
+    _add_apns(gateway)
     _add_load(commands)
     story = commands.add_parser("demo", help="play the whole story and check how it ends")
     story.add_argument("--folder", type=Path, default=demo.FOLDER, help="emptied at the beginning")
@@ -195,15 +203,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_apns(gateway: argparse.ArgumentParser) -> None:
+    usual = GatewaySettings()
+    gateway.add_argument("--apns-port", type=int, help="play APNs there (needs h2); 0: a free one")
+    gateway.add_argument("--apns-streams", type=int, default=usual.apns_streams)
+    gateway.add_argument("--apns-topic", action="append", default=[], help="bundle id of the key")
+    gateway.add_argument("--known-tokens-only", action="store_true", help="others are bad tokens")
+    gateway.add_argument("--ca-file", type=Path, help="where the certificate of APNs is written")
+
+
 def _add_load(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     load = commands.add_parser("load", help="many devices at a rate; ends by itself")
-    load.add_argument("--url", required=True, help="URL in place of https://edge.domain")
+    load.add_argument(
+        "--url", type=_base_url, required=True, help="URL in place of https://edge.domain"
+    )
     load.add_argument("--datastream", required=True, help="datastream id")
     load.add_argument("--devices", type=_count, default=100)
     load.add_argument("--rate", type=_amount, default=50.0, help="requests per second, in all")
     load.add_argument("--duration", type=_amount, default=30.0, help="seconds")
     load.add_argument("--client", choices=list(ClientName), default=ClientName.ANDROID)
     load.add_argument("--seed", default="1", help="fixes the devices, their ids and tokens")
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise argparse.ArgumentTypeError("a URL with its scheme, such as http://127.0.0.1:8080")
+    return text
 
 
 def _count(text: str) -> int:

@@ -169,6 +169,7 @@ def make_actions(admin: Admin, vendors: Vendors) -> tuple[str, str]:
         "payload": {
             "adb_title": _TITLE,
             "adb_body": _BODY,
+            "adb_a_type": "DEEPLINK",
             "adb_uri": "shop://cart",
             "customer": "{{ parameters.customer }}",
         },

@@ -3,30 +3,18 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from mobile_stub.gateway_faults import Script, ScriptError, parse_script
+from mobile_stub.gateway_desk import Desk
+from mobile_stub.gateway_faults import ScriptError, parse_script
 from mobile_stub.gateway_http import Reply, answer
-from mobile_stub.gateway_memory import Memory
-from mobile_stub.gateway_oauth import ServiceAccount
-from mobile_stub.gateway_phones import CallbackError, Phones
+from mobile_stub.gateway_phones import CallbackError
+from mobile_stub.gateway_script import Script
 from mobile_stub.gateway_wire import Request
 
 _INBOX = "/_inbox/"
 _LONGEST_WAIT_MS = 60_000
-
-
-@dataclass(slots=True)
-class Desk:
-    """What a gateway knows; its vendors' side writes here, its admin side shows it."""
-
-    account: ServiceAccount
-    memory: Memory
-    script: Script = field(default_factory=Script)
-    phones: Phones = field(default_factory=Phones)
-    waits: set[asyncio.Task[Reply]] = field(default_factory=set)
 
 
 def serve_admin(desk: Desk, request: Request) -> Reply | asyncio.Future[Reply]:
@@ -81,6 +69,14 @@ def _account(desk: Desk, _request: Request) -> Reply:
     return _json(200, desk.account.document())
 
 
+def _vendors(desk: Desk, _request: Request) -> Reply:
+    return _json(200, desk.vendors)
+
+
+def _connections(desk: Desk, _request: Request) -> Reply:
+    return _json(200, desk.connections())
+
+
 def _revoke(desk: Desk, _request: Request) -> Reply:
     desk.account.forget_tokens()
     return answer(204)
@@ -132,6 +128,8 @@ _ROUTES: dict[tuple[str, str], Callable[[Desk, Request], Reply]] = {
     ("GET", "/_received/arrivals"): _arrivals,
     ("DELETE", "/_received"): _forget,
     ("GET", "/service-account.json"): _account,
+    ("GET", "/_vendors"): _vendors,
+    ("GET", "/_connections"): _connections,
     ("DELETE", "/_tokens"): _revoke,
     ("POST", "/_phones"): _register,
 }

@@ -16,10 +16,18 @@ class Route(StrEnum):
     FCM = "fcm"
     PUSH = "push"
     OAUTH = "token"
+    APNS = "apns"
+    TWILIO = "twilio"
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. ``slow`` and ``drip`` still give the ordinary answer."""
+    """What goes wrong. ``slow`` and ``drip`` still give the ordinary answer.
+
+    ``refused`` says what ``code`` says in the vendor's own words. ``blackHole`` takes the request
+    and never answers. ``cutBody`` is a whole answer by its length whose text ends in the middle.
+    Only of APNs: ``goAway`` ends the connection, ``streams`` changes how many streams it may hold.
+    Only of Twilio: ``undelivered`` is taken, and later reported as such with ``code``.
+    """
 
     SLOW = "slow"
     DRIP = "drip"
@@ -34,10 +42,37 @@ class FaultKind(StrEnum):
     CLOSE = "close"
     RESET = "reset"
     RESET_BEFORE_BODY = "resetBeforeBody"
+    RESET_IN_BODY = "resetInBody"
+    CUT_BODY = "cutBody"
+    BLACK_HOLE = "blackHole"
+    REFUSED = "refused"
+    GO_AWAY = "goAway"
+    STREAMS = "streams"
+    UNDELIVERED = "undelivered"
 
 
-ACCEPTING = frozenset({FaultKind.SLOW, FaultKind.DRIP, FaultKind.CLOSE})
+ACCEPTING = frozenset(
+    {
+        FaultKind.SLOW,
+        FaultKind.DRIP,
+        FaultKind.CLOSE,
+        FaultKind.RESET_IN_BODY,
+        FaultKind.CUT_BODY,
+        FaultKind.BLACK_HOLE,
+        FaultKind.STREAMS,
+        FaultKind.UNDELIVERED,
+    }
+)
 """Kinds after which the vendor has the message, unless the script says otherwise."""
+
+OF_TOKENS = frozenset({FaultKind.DEAD_TOKEN, FaultKind.SENDER_MISMATCH})
+"""Kinds that are true of a token and not of a request: a percentage is one of all tokens."""
+
+_ONLY_AT = {
+    FaultKind.GO_AWAY: Route.APNS,
+    FaultKind.STREAMS: Route.APNS,
+    FaultKind.UNDELIVERED: Route.TWILIO,
+}
 
 
 class ScriptError(ValueError):
@@ -49,9 +84,13 @@ class Fault:
     """One rule of a script. ``None`` matches anything.
 
     It skips the first ``after`` matching requests, then takes every ``every``-th, ``times`` times
-    (``None``: for ever). ``latency_ms`` delays whatever follows; ``interval_ms`` is the pause after
-    each byte of a drip; ``retry_after`` is sent as it is. ``accepted`` says whether the vendor has
-    the message although no whole answer came.
+    (``None``: for ever). With ``percent`` only so many match, drawn by chance from a fixed seed; of
+    dead tokens it is the same tokens each time. ``latency_ms`` delays whatever follows, by up to
+    ``spread_ms`` more, and by ``grow_ms`` more each time; ``interval_ms`` is the pause after each
+    byte of a drip. ``retry_after`` is sent as it is, ``retry_after_date_s`` as the date so many
+    seconds from now. ``accepted`` says whether the vendor has the message although no whole answer
+    came. ``code`` and ``status`` are those of a refusal; APNs says that a token has been dead for
+    ``dead_for_s``.
     """
 
     kind: FaultKind
@@ -64,9 +103,17 @@ class Fault:
     interval_ms: int = 20
     retry_after: str | None = None
     accepted: bool = False
+    percent: float = 100
+    spread_ms: int = 0
+    grow_ms: int = 0
+    retry_after_date_s: int | None = None
+    code: str | None = None
+    status: int | None = None
+    dead_for_s: int = 0
+    streams: int = 1
 
 
-_FIELDS = {
+FIELDS = {
     "kind": "kind",
     "route": "route",
     "token": "token",
@@ -77,9 +124,31 @@ _FIELDS = {
     "intervalMs": "interval_ms",
     "retryAfter": "retry_after",
     "accepted": "accepted",
+    "percent": "percent",
+    "spreadMs": "spread_ms",
+    "growMs": "grow_ms",
+    "retryAfterDateS": "retry_after_date_s",
+    "code": "code",
+    "status": "status",
+    "deadForS": "dead_for_s",
+    "streams": "streams",
 }
-_COUNTS = frozenset({"after", "every", "times", "latencyMs", "intervalMs"})
-_TEXTS = frozenset({"token", "retryAfter"})
+_LEAST = {
+    "after": 0,
+    "every": 1,
+    "times": 0,
+    "latencyMs": 0,
+    "intervalMs": 0,
+    "spreadMs": 0,
+    "growMs": 0,
+    "retryAfterDateS": 0,
+    "status": 200,
+    "deadForS": 0,
+    "streams": 0,
+}
+_TEXTS = frozenset({"token", "retryAfter", "code"})
+_ALL_PERCENT = 100
+_LAST_STATUS = 599
 
 
 def parse_script(document: object) -> tuple[Fault, ...]:
@@ -97,7 +166,7 @@ def parse_script(document: object) -> tuple[Fault, ...]:
 def _parse_fault(item: object) -> Fault:
     if not isinstance(item, dict):
         raise ScriptError("each fault is an object")
-    unknown = sorted(set(item) - set(_FIELDS))
+    unknown = sorted(set(item) - set(FIELDS))
     if unknown:
         raise ScriptError(f"unknown field {unknown[0]}")
     for name, value in item.items():
@@ -107,64 +176,36 @@ def _parse_fault(item: object) -> Fault:
         route = Route(item["route"]) if item.get("route") else None
     except ValueError as error:
         raise ScriptError(str(error)) from None
-    values = {_FIELDS[name]: value for name, value in item.items()}
+    route = _ONLY_AT.get(kind) if route is None else route
+    values = {FIELDS[name]: value for name, value in item.items()}
     values |= {"kind": kind, "route": route}
     values.setdefault("accepted", kind in ACCEPTING)
-    if kind is FaultKind.RESET_BEFORE_BODY and values.get("token"):
-        raise ScriptError("resetBeforeBody cannot know the token: it stands in the body")
+    _check_kind(kind, route, item)
     return Fault(**values)
+
+
+def _check_kind(kind: FaultKind, route: Route | None, item: Mapping[str, Any]) -> None:
+    if kind is FaultKind.RESET_BEFORE_BODY and item.get("token"):
+        raise ScriptError("resetBeforeBody cannot know the token: it stands in the body")
+    if kind is FaultKind.REFUSED and (route is None or "code" not in item):
+        raise ScriptError("refused needs a route and the code that its vendor gives")
+    if route is not _ONLY_AT.get(kind, route):
+        raise ScriptError(f"{kind} is for the route {_ONLY_AT[kind]} only")
 
 
 def _check_field(name: str, value: Any) -> None:
     is_count = isinstance(value, int) and not isinstance(value, bool)
-    least = 1 if name == "every" else 0
-    if name in _COUNTS and not (is_count and value >= least):
-        raise ScriptError(f"{name} must be an integer from {least}")
+    if name in _LEAST and not (is_count and value >= _LEAST[name]):
+        raise ScriptError(f"{name} must be an integer from {_LEAST[name]}")
+    if name == "status" and value > _LAST_STATUS:
+        raise ScriptError(f"status must be an integer up to {_LAST_STATUS}")
     if name in _TEXTS and not isinstance(value, str):
         raise ScriptError(f"{name} must be a string")
     if name == "accepted" and not isinstance(value, bool):
         raise ScriptError("accepted must be true or false")
+    if name == "percent" and not (_is_number(value) and 0 <= value <= _ALL_PERCENT):
+        raise ScriptError("percent must be a number from 0 to 100")
 
 
-class Script:
-    """A script being played: it counts what each fault has seen and done."""
-
-    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
-        self._faults = faults
-        self._seen = [0] * len(faults)
-        self._used = [0] * len(faults)
-        early = FaultKind.RESET_BEFORE_BODY
-        self._early = tuple(i for i, fault in enumerate(faults) if fault.kind is early)
-        self._late = tuple(i for i, fault in enumerate(faults) if fault.kind is not early)
-
-    def pick_early(self, route: Route) -> Fault | None:
-        """Return the fault that strikes before the body is read, if one does."""
-        return self._pick(self._early, route, None) if self._early else None
-
-    def pick(self, route: Route, token: str | None) -> Fault | None:
-        """Return the fault for a whole request, if one matches, and count it as played."""
-        return self._pick(self._late, route, token) if self._late else None
-
-    def report(self) -> list[dict[str, Any]]:
-        """Return each fault with how often it matched (``seen``) and struck (``used``)."""
-        rows: list[Mapping[str, Any]] = [
-            {name: getattr(fault, field) for name, field in _FIELDS.items()}
-            for fault in self._faults
-        ]
-        return [
-            {**row, "seen": seen, "used": used}
-            for row, seen, used in zip(rows, self._seen, self._used, strict=True)
-        ]
-
-    def _pick(self, places: tuple[int, ...], route: Route, token: str | None) -> Fault | None:
-        for place in places:
-            fault = self._faults[place]
-            if fault.route not in (None, route) or fault.token not in (None, token):
-                continue
-            turn = self._seen[place] - fault.after
-            self._seen[place] += 1
-            spent = fault.times is not None and self._used[place] >= fault.times
-            if turn >= 0 and turn % fault.every == 0 and not spent:
-                self._used[place] += 1
-                return fault
-        return None
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,10 +9,11 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from enum import Enum
 from http import HTTPStatus
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, cast
+from typing import NamedTuple, Protocol, Self, cast, runtime_checkable
 
 from mobile_stub.gateway_wire import (
     CHUNKED,
@@ -27,6 +28,8 @@ JSON = "application/json; charset=UTF-8"
 _MAX_HEAD_BYTES = 65_536
 _END_OF_HEAD = b"\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+UNTIL_RESET_S = 0.05
+"""How long what was written has to arrive before a reset overtakes it."""
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -36,6 +39,8 @@ class Ending(Enum):
     ANSWERED = "answered"
     CLOSED = "closed"
     RESET = "reset"
+    RESET_IN_BODY = "resetInBody"
+    SILENT = "silent"
 
 
 class Reply(NamedTuple):
@@ -57,6 +62,14 @@ class App(Protocol):
         """Answer a whole request, now or when the future is done."""
 
 
+@runtime_checkable
+class ListeningApp(Protocol):
+    """An app that listens on more ports than the one that it is served on."""
+
+    def listening(self, host: str) -> AbstractAsyncContextManager[None]:
+        """Return a context inside which the other ports are open."""
+
+
 def answer(
     status: int, body: bytes = b"", content_type: str = JSON, headers: tuple[str, ...] = ()
 ) -> Reply:
@@ -67,6 +80,14 @@ def answer(
     lines.append(f"Content-Length: {len(body)}")
     lines += headers
     return Reply("\r\n".join(lines).encode() + _END_OF_HEAD + body)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection with a TCP reset."""
+    raw = transport.get_extra_info("socket")
+    if raw.fileno() >= 0:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
 
 
 class _Connection(asyncio.Protocol):
@@ -161,9 +182,13 @@ class _Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if reply.ending is Ending.RESET:
-            raw = self._transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._transport.abort()
+            reset(self._transport)
+        elif reply.ending is Ending.RESET_IN_BODY:
+            head, end, body = reply.payload.partition(_END_OF_HEAD)
+            self._transport.write(head + end + body[: len(body) // 2])
+            self._server.loop.call_later(UNTIL_RESET_S, reset, self._transport)
+        elif reply.ending is Ending.SILENT:
+            return  # nothing more is read from this connection, nothing is written to it
         elif reply.ending is Ending.CLOSED:
             self._transport.close()
         elif reply.drip_s:
@@ -208,19 +233,19 @@ class HttpServer:
         ready: Callable[[str], None],
         stop: asyncio.Event,
     ) -> None:
-        """Serve until ``stop`` is set. The app is made with the server's URL, then ``ready`` runs.
-
-        Open connections are cut off at the end.
-        """
+        """Serve until ``stop``; ``ready`` gets the URL. At the end connections are cut off."""
         server = await self.loop.create_server(
             lambda: _Connection(self), host, port, backlog=1024, start_serving=False
         )
         bound: int = server.sockets[0].getsockname()[1]
         url = f"http://{host}:{bound}"
         self.app = make_app(url)
-        await server.start_serving()
-        ready(url)
-        await stop.wait()
+        async with AsyncExitStack() as others:
+            if isinstance(self.app, ListeningApp):
+                await others.enter_async_context(self.app.listening(host))
+            await server.start_serving()
+            ready(url)
+            await stop.wait()
         server.close()
         for transport in tuple(self.connections):
             transport.abort()

@@ -40,6 +40,8 @@ class Memory:
         self._statuses: Counter[int] = Counter()
         self._routes: Counter[Route] = Counter()
         self._accepted: Counter[Route] = Counter()
+        self._keys: set[tuple[Route, str]] = set()
+        self._duplicates: Counter[Route] = Counter()
 
     def add(self, row: Received) -> None:
         """Remember one request."""
@@ -49,6 +51,8 @@ class Memory:
         self._routes[row.route] += 1
         if row.accepted:
             self._accepted[row.route] += 1
+            if row.idempotency_key is not None:
+                self._count_duplicate((row.route, row.idempotency_key))
 
     def add_arrival(self, arrived_ns: int) -> None:
         """Remember only that something arrived."""
@@ -59,12 +63,16 @@ class Memory:
         return self._arrivals
 
     def counts(self) -> dict[str, Any]:
-        """Return the totals; they hold for everything since the last ``clear``."""
+        """Return the totals; they hold for everything since the last ``clear``.
+
+        A duplicate is a message that was accepted although one of the same key was before.
+        """
         return {
             "total": len(self._arrivals),
             "accepted": sum(self._accepted.values()),
             "byRoute": dict(self._routes),
             "acceptedByRoute": dict(self._accepted),
+            "duplicatesByRoute": dict(self._duplicates),
             "byStatus": {str(status): count for status, count in self._statuses.items()},
         }
 
@@ -83,6 +91,11 @@ class Memory:
             }
             for row in self._rows
         ]
+
+    def _count_duplicate(self, key: tuple[Route, str]) -> None:
+        if key in self._keys:
+            self._duplicates[key[0]] += 1
+        self._keys.add(key)
 
 
 def _readable(body: bytes) -> Any:

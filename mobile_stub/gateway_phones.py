@@ -6,10 +6,10 @@ from collections import deque
 from typing import Any
 from urllib.parse import urlsplit
 
+from mobile_stub.gateway_callbacks import Callbacks
 from mobile_stub.gateway_http import JSON
 
 _KEPT_PER_PHONE = 1000
-_CALLBACK_TIMEOUT_S = 5.0
 
 
 class CallbackError(ValueError):
@@ -29,7 +29,7 @@ class Phones:
     def __init__(self) -> None:
         self._inboxes: dict[str, _Inbox] = {}
         self._serial = 0
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls = Callbacks()
 
     def register(self, token: str, callback: str | None) -> None:
         """Open an inbox for a token; one that is open keeps its messages.
@@ -59,9 +59,7 @@ class Phones:
                 waiting.set_result(None)
         inbox.waiting.clear()
         if inbox.callback:
-            task = asyncio.get_running_loop().create_task(_call(inbox.callback, item))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+            self._calls.post(inbox.callback, json.dumps(item).encode(), JSON)
 
     def read(self, token: str, after: int) -> list[dict[str, Any]]:
         """Return the messages of a token with ``seq`` above ``after``; reading removes nothing."""
@@ -76,22 +74,3 @@ class Phones:
         await asyncio.wait([arrival], timeout=wait_s)
         if not arrival.done():
             inbox.waiting.remove(arrival)
-
-
-async def _call(url: str, item: dict[str, Any]) -> None:
-    """Post one message to a phone's callback, once; a phone that is off misses the call."""
-    parts = urlsplit(url)
-    body = json.dumps(item).encode()
-    head = (
-        f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {JSON}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    try:
-        async with asyncio.timeout(_CALLBACK_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-            writer.write(head.encode() + body)
-            await reader.read()
-            writer.close()
-            await writer.wait_closed()
-    except (OSError, TimeoutError):
-        return

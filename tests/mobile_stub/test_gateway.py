@@ -56,6 +56,7 @@ def test_counts_arrivals_and_rows_agree_and_can_be_forgotten(vendor: Vendor) -> 
         "accepted": 2,
         "byRoute": {"fcm": 1, "push": 2},
         "acceptedByRoute": {"fcm": 1, "push": 1},
+        "duplicatesByRoute": {},
         "byStatus": {"200": 2, "400": 1},
     }
     assert arrivals == sorted(arrivals) == [row["arrivedNs"] for row in rows]

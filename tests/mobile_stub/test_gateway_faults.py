@@ -1,11 +1,14 @@
 import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
 import requests
 
-from mobile_stub.gateway_faults import Fault, FaultKind, Route, Script, ScriptError, parse_script
+from mobile_stub.gateway_faults import Fault, FaultKind, Route, ScriptError, parse_script
 from mobile_stub.gateway_http import Reply, ServerThread, answer
+from mobile_stub.gateway_script import Script
 from mobile_stub.gateway_wire import Request
 from tests.mobile_stub.vendor_caller import Vendor
 
@@ -202,7 +205,7 @@ def test_a_fault_skips_repeats_and_ends(fault: Fault, expected: str) -> None:
         {"faults": [1]},
         {"faults": [{}]},
         {"faults": [{"kind": "boom"}]},
-        {"faults": [{"kind": "slow", "route": "apns"}]},
+        {"faults": [{"kind": "slow", "route": "pager"}]},
         {"faults": [{"kind": "slow", "wait": 1}]},
         {"faults": [{"kind": "slow", "times": -1}]},
         {"faults": [{"kind": "slow", "times": True}]},
@@ -210,6 +213,12 @@ def test_a_fault_skips_repeats_and_ends(fault: Fault, expected: str) -> None:
         {"faults": [{"kind": "throttled", "retryAfter": 5}]},
         {"faults": [{"kind": "close", "accepted": "yes"}]},
         {"faults": [{"kind": "resetBeforeBody", "token": "x"}]},
+        {"faults": [{"kind": "refused", "code": "x"}]},
+        {"faults": [{"kind": "refused", "route": "apns"}]},
+        {"faults": [{"kind": "goAway", "route": "fcm"}]},
+        {"faults": [{"kind": "slow", "percent": 101}]},
+        {"faults": [{"kind": "slow", "percent": True}]},
+        {"faults": [{"kind": "slow", "status": 600}]},
     ],
 )
 def test_a_script_with_a_mistake_is_refused_whole(vendor: Vendor, script: Any) -> None:
@@ -219,6 +228,115 @@ def test_a_script_with_a_mistake_is_refused_whole(vendor: Vendor, script: Any) -
     response = vendor.http.put(f"{vendor.url}/_script", json=script, timeout=5)
 
     assert response.status_code == 400
+
+
+def test_retry_after_can_be_a_date_from_now(vendor: Vendor) -> None:
+    vendor.script({"kind": "throttled", "retryAfterDateS": 90})
+
+    response = vendor.fcm(MESSAGE)
+
+    until, now = (
+        parsedate_to_datetime(response.headers["Retry-After"]),
+        datetime.now(UTC),  # noqa: TID251 - the gateway lives in real time
+    )
+    assert timedelta(seconds=80) < until - now <= timedelta(seconds=90)
+
+
+def test_a_black_hole_takes_the_message_and_never_answers(vendor: Vendor) -> None:
+    vendor.script({"kind": "blackHole", "times": 1})
+
+    with pytest.raises(requests.ReadTimeout):
+        vendor.http.post(
+            f"{vendor.url}/push", json={"to": "x"}, headers={"X-API-Key": "stub-api-key"}, timeout=1
+        )
+
+    (row,) = vendor.get("/_received")
+    assert (row["status"], row["accepted"]) == (0, True)
+    assert vendor.push({"to": "x"}).status_code == 200
+
+
+def test_a_reset_in_the_body_comes_after_its_first_half(vendor: Vendor) -> None:
+    vendor.script({"kind": "resetInBody", "times": 1})
+
+    with vendor.http.post(
+        f"{vendor.url}/push",
+        json={"to": "x"},
+        headers={"X-API-Key": "stub-api-key"},
+        timeout=5,
+        stream=True,
+    ) as response:
+        status = response.status_code
+        with pytest.raises(requests.RequestException):
+            response.json()
+
+    assert status == 200
+    assert vendor.get("/_received/count")["accepted"] == 1
+
+
+def test_a_cut_body_is_whole_by_its_length_and_broken_as_json(vendor: Vendor) -> None:
+    vendor.script({"kind": "cutBody"})
+
+    response = vendor.fcm(MESSAGE)
+
+    assert (response.status_code, len(response.content)) == (
+        200,
+        int(response.headers["Content-Length"]),
+    )
+    with pytest.raises(requests.JSONDecodeError):
+        response.json()
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("THIRD_PARTY_AUTH_ERROR", 401), ("NOT_FOUND", 404), ("FOO", 400)]
+)
+def test_any_code_of_fcm_can_be_scripted(vendor: Vendor, code: str, status: int) -> None:
+    vendor.script({"kind": "refused", "route": "fcm", "code": code})
+
+    response = vendor.fcm(MESSAGE)
+
+    assert response.status_code == status
+    assert fcm_code(response) == (code if code == "THIRD_PARTY_AUTH_ERROR" else None)
+
+
+def test_a_percentage_of_the_tokens_is_dead_and_stays_dead() -> None:
+    tokens = [f"token-{number}" for number in range(2000)]
+    script = Script((Fault(FaultKind.DEAD_TOKEN, percent=5),))
+
+    dead, still = ([bool(script.pick(Route.FCM, token)) for token in tokens] for _ in range(2))
+
+    assert dead == still
+    assert 60 <= sum(dead) <= 140
+
+
+def test_a_percentage_of_the_requests_fails_whosever_they_are() -> None:
+    script = Script((Fault(FaultKind.THROTTLED, percent=30),))
+
+    struck = sum(script.pick(Route.FCM, "one") is not None for _ in range(2000))
+
+    assert 500 <= struck <= 700
+
+
+def test_latency_can_spread_and_grow() -> None:
+    growing = Script((Fault(FaultKind.SLOW, latency_ms=10, grow_ms=5),))
+    spread = Script((Fault(FaultKind.SLOW, latency_ms=10, spread_ms=20),))
+
+    grown, drawn = (
+        [fault.latency_ms for _ in range(200) if (fault := script.pick(Route.FCM, None))]
+        for script in (growing, spread)
+    )
+
+    assert grown[:3] == [10, 15, 20]
+    assert (min(drawn), max(drawn)) == (10, 30)
+
+
+def test_what_one_key_brought_twice_is_counted_as_a_duplicate(vendor: Vendor) -> None:
+    vendor.script({"kind": "unavailable", "times": 1})
+    for _ in range(3):
+        vendor.push({"to": "x"}, **{"Idempotency-Key": "d-1"})
+
+    count = vendor.get("/_received/count")
+
+    assert (count["accepted"], count["duplicatesByRoute"]) == (2, {"push": 1})
 
 
 def test_a_phone_with_a_callback_is_called(vendor: Vendor) -> None:

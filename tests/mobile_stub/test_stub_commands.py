@@ -127,6 +127,28 @@ def test_the_gateway_is_a_process_that_says_its_url_and_ends_on_sigterm(tmp_path
         assert gateway.wait(5) == 0
 
 
+def test_the_gateway_says_how_its_apns_is_reached(tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    command = [sys.executable, "-m", "mobile_stub", "gateway", "--apns-port", "0"]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter with our own module
+        [*command, "--ca-file", str(ca_file)], stdout=subprocess.PIPE, text=True
+    ) as gateway:
+        assert gateway.stdout is not None
+        told = json.loads(gateway.stdout.readline())
+        vendors = requests.get(f"{told['url']}/_vendors", timeout=5).json()
+        gateway.send_signal(signal.SIGTERM)
+
+        assert gateway.wait(5) == 0
+    assert told["apnsUrl"] == vendors["apns"]["url"]
+    assert told["EDGEPOST_CA_FILE"] == str(ca_file)
+    assert ca_file.read_text() == vendors["apns"]["certificate"]
+
+
+def test_a_bare_sink_plays_no_apns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gateway", "--bare", "--apns-port", "0"]) == 2
+    assert "plays no APNs" in capsys.readouterr().err
+
+
 def test_a_gateway_with_a_bad_script_does_not_start(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text('{"faults": [{"kind": "boom"}]}')
