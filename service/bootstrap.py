@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -16,16 +17,19 @@ from service.flows.committer import Committer
 from service.flows.delivery_steps import DeliveryTools
 from service.flows.login_proofs import LoginProofs
 from service.flows.sources import SourceDirectory
+from service.flows.vendor_token_store import VendorTokenStore
 from service.outbound.action_auth import ActionSecrets
 from service.outbound.actions import ActionBook, ActionDirectory
-from service.outbound.auth import ServiceAccountTokens
+from service.outbound.auth import VendorTokens
+from service.outbound.dead_letters import DeadLetters
 from service.outbound.egress import AddressGuard, system_resolver
 from service.outbound.endpoint_directory import EndpointDirectory
 from service.outbound.key_sets import WAIT_S, KeySets
+from service.outbound.shared_tokens import SharedTokens
 from service.outbound.store_clock import StoreWatch
 from service.outbound.transport import Transport
 from service.outbound.transport_curl import CurlTransport
-from service.outbound.transport_form import get_document, post_form
+from service.outbound.transport_form import ask_token, get_document
 from service.settings import Settings
 
 _FORM_S = 10.0
@@ -33,7 +37,10 @@ _FORM_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What lives as long as the process. Flows and features take what they use, never this."""
+    """What lives as long as the process. Flows and features take what they use, never this.
+
+    ``watch`` notices when the store's clock is set.
+    """
 
     settings: Settings
     clock: Clock
@@ -46,7 +53,13 @@ class Services:
     actions: ActionBook
     endpoints: EndpointDirectory
     transport: Transport
-    vendor_tokens: ServiceAccountTokens
+    vendor_tokens: VendorTokens
+    watch: StoreWatch
+
+    @property
+    def delivery(self) -> DeliveryTools:
+        """What the admin API sends test requests with."""
+        return delivery_tools(self)
 
 
 def build_services(
@@ -68,6 +81,7 @@ def build_services(
     keyring = Keyring.of(settings.secret_keys)
     sessions = SessionFactory(open_engine(settings.database_url))
     guard = AddressGuard(settings.allow_private_hosts)
+    ca_file = None if settings.ca_file is None else str(settings.ca_file)
     secrets = ActionSecrets(keyring, os.environ if environ is None else environ)
     return Services(
         settings=settings,
@@ -76,17 +90,24 @@ def build_services(
         keyring=keyring,
         sources=SourceDirectory(sessions, clock, keyring),
         login_proofs=LoginProofs(
-            KeySets(partial(get_document, timeout=WAIT_S, guard=guard), clock),
+            KeySets(partial(get_document, timeout=WAIT_S, guard=guard, ca_file=ca_file), clock),
         ),
         committer=Committer(sessions, clock, keyring, settings, on_commit=on_commit),
         datastreams=DatastreamBook(keyring, partial(guard.check_url, resolve=system_resolver)),
         actions=ActionBook(secrets, guard, system_resolver),
-        endpoints=EndpointDirectory(clock, headroom_percent=settings.headroom_percent),
-        transport=CurlTransport(guard),
-        vendor_tokens=ServiceAccountTokens(
-            partial(post_form, timeout=_FORM_S, guard=guard),
+        endpoints=EndpointDirectory(
             clock,
+            headroom_percent=settings.headroom_percent,
+            slow_endpoint_rule=settings.slow_endpoint_rule,
         ),
+        transport=CurlTransport(guard, ca_file=ca_file),
+        vendor_tokens=VendorTokens(
+            SharedTokens(VendorTokenStore(sessions, keyring), clock),
+            partial(ask_token, timeout=_FORM_S, guard=guard, ca_file=ca_file),
+            clock,
+            keyring.fingerprint,
+        ),
+        watch=StoreWatch(clock),
     )
 
 
@@ -99,7 +120,9 @@ def delivery_tools(services: Services) -> DeliveryTools:
         actions=ActionDirectory(services.actions, services.clock),
         endpoints=services.endpoints,
         tokens=services.vendor_tokens,
-        watch=StoreWatch(services.clock),
+        letters=DeadLetters(services.keyring, timedelta(days=services.settings.dead_letter_days)),
+        watch=services.watch,
         worker=f"{socket.gethostname()[:24]}:{os.getpid()}:{uuid4().hex[:8]}",
         life_percent=services.settings.permit_life_percent,
+        sink_folder=services.settings.sink_folder,
     )

@@ -15,10 +15,14 @@ from service.core.secret import Keyring, SecretKeyError, new_secret_key
 EMBEDDED_HOST = "127.0.0.1"
 STORE_FILE = "edgepost.db"
 KEY_FILE = "secret.key"
+LOCK_FILE = "running.lock"
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # What may lie in a folder that is ours alone; `demo` is where the demo keeps its own.
 _OWN_FILES = frozenset(
-    {KEY_FILE, *(STORE_FILE + end for end in ("", "-wal", "-shm", ".migrating")), "demo"}
+    {
+        *(KEY_FILE, LOCK_FILE, "demo"),
+        *(STORE_FILE + end for end in ("", "-wal", "-shm", ".migrating")),
+    },
 )
 _IpNetwork = IPv4Network | IPv6Network
 
@@ -46,6 +50,9 @@ class Settings:
         allow_private_hosts: Networks that outbound calls may reach although they are private.
         headroom_percent: How much of every cap is left unused.
         permit_life_percent: Life of a granted permit as a share of its cap's period, in percent.
+        sink_folder: Below which actions may write files; ``None``: nowhere.
+        slow_endpoint_rule: Whether a host that answers late has a second built-in cap.
+        ca_file: Certificates that outbound calls trust in place of the usual authorities.
         log_level: The least severe level that is logged.
         ready_lag_s: Age of the oldest due work at which ``/readyz`` turns red.
         key_file: Where the embedded service's keys came from; ``None``: ``EDGEPOST_SECRET_KEYS``.
@@ -66,8 +73,12 @@ class Settings:
     allow_private_hosts: tuple[_IpNetwork, ...] = ()
     headroom_percent: float = 0.0
     permit_life_percent: float = 2.0
+    slow_endpoint_rule: bool = False
+    sink_folder: Path | None = None
+    ca_file: Path | None = None
     log_level: str = "INFO"
     ready_lag_s: int = 300
+    dead_letter_days: int = 7
     key_file: Path | None = None
 
     @property
@@ -162,8 +173,12 @@ def _common(env: Env, *, request_threads: int) -> dict[str, object]:
             "allow_private_hosts": _networks(env.str("ALLOW_PRIVATE_HOSTS", "")),
             "headroom_percent": env.float("HEADROOM_PERCENT", 0.0, validate=share),
             "permit_life_percent": env.float("PERMIT_LIFE_PERCENT", 2.0, validate=share),
+            "slow_endpoint_rule": env.bool("SLOW_ENDPOINT_RULE", default=False),
+            "sink_folder": _folder(env.str("SINK_FOLDER", "")),
+            "ca_file": _ca_file(env.str("CA_FILE", "")),
             "log_level": _log_level(env.str("LOG_LEVEL", "INFO")),
             "ready_lag_s": env.int("READY_LAG_S", 300, validate=some),
+            "dead_letter_days": env.int("DEAD_LETTER_DAYS", 7, validate=validate.Range(1, 365)),
         }
 
 
@@ -172,6 +187,20 @@ def _networks(text: str) -> tuple[_IpNetwork, ...]:
         return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
     except ValueError as error:
         raise SettingsError(f"EDGEPOST_ALLOW_PRIVATE_HOSTS: {error}.") from error
+
+
+def _folder(text: str) -> Path | None:
+    folder = Path(text)
+    if text and not (folder.is_absolute() and folder.is_dir()):
+        raise SettingsError(f"EDGEPOST_SINK_FOLDER is {text!r}: name a folder by its whole path.")
+    return folder if text else None
+
+
+def _ca_file(text: str) -> Path | None:
+    file = Path(text)
+    if text and not file.is_file():
+        raise SettingsError(f"EDGEPOST_CA_FILE is {text!r}: name a file of certificates in PEM.")
+    return file if text else None
 
 
 def _log_level(text: str) -> str:

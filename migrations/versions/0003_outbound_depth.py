@@ -134,8 +134,51 @@ def upgrade() -> None:
     with op.batch_alter_table("permit_grant", schema=None) as batch_op:
         batch_op.add_column(sa.Column("shares", types.JsonType, nullable=True))
 
+    with op.batch_alter_table("permit_cap", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("max_calls_count", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("period_in_ms", sa.Integer(), nullable=True))
+
+    with op.batch_alter_table("delivery_interaction", schema=None) as batch_op:
+        batch_op.create_index("ix_delivery_interaction_at", ["at", "sandbox_id"], unique=False)
+
+    op.create_table(
+        "live_activity_owner",
+        sa.Column("sandbox_id", sa.Integer(), nullable=False),
+        sa.Column("token_id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("announced_at", types.Moment(), nullable=False),
+        sa.Column("announced_event", sa.String(length=256), nullable=False),
+        sa.Column("registered_at", types.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("sandbox_id", "token_id", name=op.f("pk_live_activity_owner")),
+    )
+    op.execute(
+        """
+        /* across sandboxes: fill-live-activity-owner */
+        INSERT INTO live_activity_owner (sandbox_id, token_id, device_id, kind, announced_at,
+            announced_event, registered_at)
+        SELECT n.sandbox_id, n.token_id, n.device_id, n.kind, n.announced_at, n.announced_event,
+            n.registered_at
+        FROM (
+            SELECT t.*, ROW_NUMBER() OVER (
+                PARTITION BY t.sandbox_id, t.token_id
+                ORDER BY t.announced_at DESC, t.announced_event DESC, t.device_id DESC
+            ) AS place
+            FROM live_activity_token AS t WHERE t.token_id IS NOT NULL
+        ) AS n WHERE n.place = 1
+        """
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("live_activity_owner")
+    with op.batch_alter_table("delivery_interaction", schema=None) as batch_op:
+        batch_op.drop_index("ix_delivery_interaction_at")
+
+    with op.batch_alter_table("permit_cap", schema=None) as batch_op:
+        batch_op.drop_column("period_in_ms")
+        batch_op.drop_column("max_calls_count")
+
     with op.batch_alter_table("permit_grant", schema=None) as batch_op:
         batch_op.drop_column("shares")
 

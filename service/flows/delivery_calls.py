@@ -1,33 +1,28 @@
 """From permit to call, and from reply to record: gates, render, sign, classify."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
+from http import HTTPStatus
 
-from service.core import json
 from service.core.clock import Clock
-from service.core.json import JsonObject
-from service.core.secret import Secret
-from service.db.session import unit_of_work
-from service.db.statements import INTEGER, JSON_OBJECT, KEY, SetStatement
+from service.flows import delivery_halts
+from service.flows.delivery_sight import Seen, look
 from service.flows.delivery_steps import (
     Batch,
     DeliveryTools,
     Permitted,
     Ready,
     Settled,
+    mapped_of,
     response_of,
 )
-from service.outbound import gates
+from service.outbound import destinations, gates, rendering
 from service.outbound.actions import Action
-from service.outbound.adapters.contract import MessageContext
-from service.outbound.adapters.registry import get_adapter
-from service.outbound.atlas_rules import RetryKind
+from service.outbound.adapters.registry import calls_any_endpoint, get_adapter
+from service.outbound.atlas_rules import OutcomeKind, RetryKind
 from service.outbound.attempts import AttemptOutcome, EndedAttempt
-from service.outbound.auth import ServiceAccountAuth, TokenUnavailableError, authenticate
-from service.outbound.dead_tokens import DeadVerdicts
+from service.outbound.auth import authenticate, refused
+from service.outbound.dead_tokens import Alarm, DeadVerdicts, died_before
 from service.outbound.deliveries import DeliveryState, Lane
 from service.outbound.follow_up import (
     Again,
@@ -37,33 +32,17 @@ from service.outbound.follow_up import (
     timed_out,
 )
 from service.outbound.gates import Gate, Refused
+from service.outbound.outcomes import Outcome
+from service.outbound.recipient_address import NoAddressError
+from service.outbound.shared_tokens import TokenUnavailableError
 from service.outbound.templating import TemplateError
-from service.outbound.transport import Call, Reply
-from service.profiles.lookups import OwnedToken, Recipient, read_recipients
+from service.outbound.transport import Call, CallParts, Reply
 from service.profiles.push_tokens import DeadToken
+from service.sandboxes.scope import Scope
 
 _LONGEST_CONNECT_MS = 5000
 _TOKEN_WAIT = timedelta(seconds=1)
 _STATES = {Gate.EXPIRY: DeliveryState.EXPIRED}
-
-_EVENTS = SetStatement(
-    """
-    SELECT t.id, t.state FROM {r}
-    JOIN journey_instance AS t ON t.sandbox_id = :sandbox_id AND t.id = r.id
-    """,
-    rows={"r": {"id": KEY}},
-    params={"sandbox_id": INTEGER},
-    result={"id": KEY, "state": JSON_OBJECT},
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the gates and templates see, read together, with until when it may be relied on."""
-
-    recipients: Mapping[UUID, Recipient]
-    events: Mapping[UUID, JsonObject]
-    valid_until: float
 
 
 def prepare(tools: DeliveryTools, lane: Lane, batch: Batch) -> tuple[list[Ready], list[Settled]]:
@@ -77,7 +56,7 @@ def prepare(tools: DeliveryTools, lane: Lane, batch: Batch) -> tuple[list[Ready]
     action = batch.action
     if action is None or not batch.permitted:
         return [], []
-    seen = _read(tools, lane, action, batch.permitted)
+    seen = look(tools, lane, action, batch.permitted)
     now = tools.clock.now()
     startable_until = min(batch.usable_until, seen.valid_until)
     ready: list[Ready] = []
@@ -85,7 +64,7 @@ def prepare(tools: DeliveryTools, lane: Lane, batch: Batch) -> tuple[list[Ready]
     for permitted in batch.permitted:
         limits = (batch.asked_at, startable_until)
         try:
-            made = _prepare_one(tools, action, permitted, seen, limits, now)
+            made = _prepare_one(tools, lane.scope, action, permitted, seen, limits, now)
         except Exception as error:  # noqa: BLE001 - one person's message must not end the lane
             made = _unpreparable(permitted, error)
         if isinstance(made, Ready):
@@ -111,16 +90,15 @@ def interpret(tools: DeliveryTools, ready: Ready, reply: Reply, verdicts: DeadVe
     now = tools.clock.now()
     action, permitted = ready.action, ready.permitted
     outcome = get_adapter(action.spec.adapter).read(reply, now=now)
-    auth = action.spec.auth
-    if outcome.retry_kind is RetryKind.REAUTH1 and isinstance(auth, ServiceAccountAuth):
-        refused = tuple(pair for pair in ready.call.headers if pair[0] == "Authorization")
-        tools.tokens.forget(auth, refused)
+    if outcome.retry_kind is RetryKind.REAUTH1 or reply.status == HTTPStatus.UNAUTHORIZED:
+        outcome = _with_a_fresh_token(tools, ready, outcome)
     step = follow_up(outcome, reply, permitted.tried, action.policy, now=now, chance=jitter())
     elapsed_ms = (reply.ended_ns - reply.started_ns) // 1_000_000 if reply.started_ns else None
     dead_token = None
-    if verdicts.should_denylist(outcome) and ready.token_id is not None:
+    judged = verdicts.judge(outcome, now=now)
+    if judged and ready.token_id is not None:
         called_at = now - timedelta(milliseconds=elapsed_ms or 0)
-        dead_token = DeadToken(ready.token_id, outcome.rule_id, called_at)
+        dead_token = DeadToken(ready.token_id, outcome.rule_id, died_before(outcome, called_at))
     return Settled(
         delivery=permitted.delivery,
         step=step,
@@ -134,9 +112,28 @@ def interpret(tools: DeliveryTools, ready: Ready, reply: Reply, verdicts: DeadVe
         ),
         token_id=ready.token_id,
         vendor_message_id=outcome.vendor_message_id,
-        response=response_of(reply),
+        response=response_of(reply) if action.answers is None else None,
+        mapped=mapped_of(action, step, reply),
         dead_token=dead_token,
+        alarm=judged if isinstance(judged, Alarm) else None,
+        outcome=outcome,
     )
+
+
+def _with_a_fresh_token(tools: DeliveryTools, ready: Ready, outcome: Outcome) -> Outcome:
+    """Let a refused token go; the call is worth repeating once where another can be had.
+
+    A vendor's own table says which 401 is about our token; that of an endpoint of any kind, which
+    Journey Optimizer never calls again, cannot know that there is a token.
+    """
+    is_any = calls_any_endpoint(ready.action.spec.adapter)
+    if outcome.retry_kind is not RetryKind.REAUTH1 and not is_any:
+        return outcome
+    call = ready.call
+    parts = CallParts(call.method, call.url, call.headers, call.body)
+    if not refused(parts, ready.action.spec.auth, tools.tokens, ready.scope) or not is_any:
+        return outcome
+    return replace(outcome, kind=OutcomeKind.RETRY, retry_kind=RetryKind.REAUTH1)
 
 
 def uninterpretable(ready: Ready, error: Exception) -> Settled:
@@ -148,57 +145,45 @@ def uninterpretable(ready: Ready, error: Exception) -> Settled:
     return Settled(permitted.delivery, step, permitted.budget_until, attempt)
 
 
-def _read(
-    tools: DeliveryTools, lane: Lane, action: Action, permitted: Sequence[Permitted]
-) -> _Seen:
-    asked_at = tools.clock.monotonic()
-    people = {each.delivery.identity_id for each in permitted}
-    events: dict[UUID, JsonObject] = {}
-    with unit_of_work(tools.sessions) as session:
-        recipients = read_recipients(session, lane.scope, people)
-        if _speaks_of_event(action):
-            instances = sorted((each.delivery.instance_id,) for each in permitted)
-            params = {"sandbox_id": lane.scope.sandbox_id}
-            for row in _EVENTS.run(session, params, r=instances):
-                events[row.id] = (row.state.get("context") or {}).get("event") or {}
-    return _Seen(recipients, events, asked_at + gates.VALID_S)
-
-
-def _speaks_of_event(action: Action) -> bool:
-    return "event" in json.encode_text([action.spec.payload, action.spec.headers])
-
-
 def _prepare_one(
     tools: DeliveryTools,
+    scope: Scope,
     action: Action,
     permitted: Permitted,
-    seen: _Seen,
+    seen: Seen,
     limits: tuple[float, float],
     now: datetime,
 ) -> Ready | Settled:
     held = permitted.delivery
     recipient = seen.recipients.get(held.identity_id)
+    tokens = seen.tokens(action, held)
     verdict = gates.judge(
         action.addressing,
         expires_at=held.expires_at,
         now=now,
         attributes=None if recipient is None else recipient.attributes,
-        tokens=() if recipient is None else recipient.tokens,
+        tokens=tokens,
     )
     if isinstance(verdict, Refused):
         return _refused(permitted, verdict)
-    token = (
-        next((each for each in recipient.tokens if each.token_id == verdict.token_id), None)
-        if recipient is not None
-        else None
-    )
+    token = next((each for each in tokens if each.token_id == verdict.token_id), None)
+    halts = seen.halts
+    stopped = halts.of_call(held.journey_id, action.id, destinations.host_of(action.url))
+    if stopped is not None:
+        return delivery_halts.stopped(permitted, stopped)
     timeout_ms = _milliseconds(permitted.budget_until - now)
     if timeout_ms <= 0:
         return never_left(permitted, tools.clock, "timeout")
     try:
-        context = _context(permitted, recipient, token, seen.events.get(held.instance_id))
-        parts = get_adapter(action.spec.adapter).render(action.spec, context, now=now)
-        parts = authenticate(parts, action.spec.auth, tools.tokens)
+        context = seen.context(held, token)
+        parts = rendering.render(action.spec, context, now=now)
+        stopped = halts.of_call(held.journey_id, action.id, destinations.host_of(parts.url))
+        if stopped is not None:  # where the host varies it is known only now
+            return delivery_halts.stopped(permitted, stopped)
+        spec = action.spec
+        parts = authenticate(parts, spec.auth, tools.tokens, scope, spec.connection)
+    except NoAddressError as error:
+        return _refused(permitted, Refused(Gate.ADDRESS, error.reason, {**error.fields}))
     except TemplateError as error:
         return _unrenderable(permitted, error)
     except TokenUnavailableError as error:
@@ -209,28 +194,8 @@ def _prepare_one(
         timeout_ms=timeout_ms,
         connect_timeout_ms=min(timeout_ms, _LONGEST_CONNECT_MS),
     )
-    return Ready(permitted, action, call, *limits, token.token_id if token else None)
-
-
-def _context(
-    permitted: Permitted,
-    recipient: Recipient | None,
-    token: OwnedToken | None,
-    event: Mapping[str, Any] | None,
-) -> MessageContext:
-    held = permitted.delivery
-    return MessageContext(
-        delivery_id=held.id,
-        idempotency_key=str(held.id),
-        token=Secret(token.token) if token else None,
-        profile=recipient.attributes if recipient else {},
-        event=event or {},
-        parameters=held.parameters,
-        journey_version_id=held.journey_version_id,
-        instance_id=held.instance_id,
-        node_id=held.node_id,
-        expires_at=held.expires_at,
-    )
+    token_id = token.token_id if token else None
+    return Ready(permitted, action, call, *limits, token_id, scope)
 
 
 def _refused(permitted: Permitted, refused: Refused) -> Settled:
@@ -244,8 +209,8 @@ def _refused(permitted: Permitted, refused: Refused) -> Settled:
 
 def _unrenderable(permitted: Permitted, error: TemplateError) -> Settled:
     facts = {"detail": error.detail, **error.fields}
-    step = End(AttemptOutcome.FAILED, DeliveryState.FAILED, "template", facts)
-    attempt = EndedAttempt(permitted.attempt_id, AttemptOutcome.FAILED, error_code="template")
+    step = End(AttemptOutcome.FAILED, DeliveryState.FAILED, error.reason, facts)
+    attempt = EndedAttempt(permitted.attempt_id, AttemptOutcome.FAILED, error_code=error.reason)
     return Settled(permitted.delivery, step, permitted.budget_until, attempt)
 
 

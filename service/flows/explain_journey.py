@@ -22,7 +22,7 @@ from service.journeys.explain import Asked, Basis, Line, Sent
 from service.journeys.models import JourneyInstance, JourneyVersion
 from service.journeys.versions import VersionState
 from service.outbound import actions, delivery_views, gates, kept_interactions
-from service.outbound.adapters.registry import get_adapter
+from service.outbound.adapters.registry import channel_of, get_adapter
 from service.outbound.delivery_views import DeliveryFilter
 from service.outbound.gates import Addressing, Gate, Refused
 from service.outbound.models import CustomAction as ActionRow
@@ -269,11 +269,14 @@ def _sendable(
     """Ask the gates of a send, one by one, as the dispatcher asks them together."""
     try:
         needs_token = get_adapter(action.adapter).needs_token
+        channel = channel_of(action.adapter, action.settings)
     except InvalidInputError:
         return
     app_id, platform = action.settings.get("appId"), action.settings.get("platform")
     asked = {
-        Gate.CONSENT: Addressing(needs_token=False, is_marketing=action.is_marketing),
+        Gate.CONSENT: Addressing(
+            needs_token=False, is_marketing=action.is_marketing, channel=channel
+        ),
         Gate.OWNER: Addressing(needs_token, is_marketing=False, app_id=app_id, platform=platform),
     }
     for gate, addressing in asked.items():

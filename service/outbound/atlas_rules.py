@@ -186,6 +186,8 @@ class Vendor(msgspec.Struct, **_RULE):
         code_header: The header that has the code, where no key leads to it.
         code_detail: The type of error detail that has a more precise code, and its field.
         details: Keys of the body on the way to the list of typed error details.
+        reset_header: The header that has the epoch second from which the vendor takes calls again,
+            for vendors that send no ``Retry-After``.
         since_ms: Keys of the body on the way to when a token died, in milliseconds.
         extends: Whose rules hold where this vendor has none.
     """
@@ -197,5 +199,6 @@ class Vendor(msgspec.Struct, **_RULE):
     code_header: str | None = None
     code_detail: tuple[str, str] | None = None
     details: tuple[str, ...] = ()
+    reset_header: str | None = None
     since_ms: tuple[str, ...] = ()
     extends: str | None = None

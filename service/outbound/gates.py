@@ -14,12 +14,12 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from service.core.json import JsonObject
+from service.outbound.channels import Channel
 
 VALID_S = 2.0
 """How long a verdict may be relied on before the call starts."""
 
 _REFUSING = frozenset({"n", "dn", "p"})
-_CONSENTS = (("consents", "marketing", "push", "val"), ("consents", "marketing", "any", "val"))
 
 
 class Gate(StrEnum):
@@ -29,8 +29,10 @@ class Gate(StrEnum):
     PERSON = "person"
     CONSENT = "consent"
     OWNER = "owner"
+    ADDRESS = "address"
     CAP = "cap"
     BACKLOG = "backlog"
+    HALT = "halt"
 
 
 class Token(Protocol):
@@ -66,13 +68,15 @@ class Token(Protocol):
 class Addressing:
     """What an action asks of a recipient.
 
-    ``app_id`` and ``platform`` choose among tokens; ``None`` takes any.
+    ``app_id`` and ``platform`` choose among tokens; ``None`` takes any. ``channel`` is what
+    marketing needs the person's consent for.
     """
 
     needs_token: bool
     is_marketing: bool
     app_id: str | None = None
     platform: str | None = None
+    channel: Channel = Channel.PUSH
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def judge(
     if attributes is None:
         return Refused(Gate.PERSON, "profileAbsent")
     if addressing.is_marketing:
-        refusal = _consent_refusal(attributes)
+        refusal = _consent_refusal(attributes, addressing.channel)
         if refusal is not None:
             return refusal
     if not addressing.needs_token:
@@ -121,14 +125,15 @@ def judge(
     return _choose_token(addressing, tuple(tokens))
 
 
-def _consent_refusal(attributes: Mapping[str, Any]) -> Refused | None:
+def _consent_refusal(attributes: Mapping[str, Any], channel: Channel) -> Refused | None:
     """Return the refusal of the most specific consent that says anything."""
-    for path in _CONSENTS:
+    for asked in (str(channel), "any"):
+        path = ("consents", "marketing", asked, "val")
         value: Any = attributes
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, str):
-            if value not in _REFUSING:
+            if value.lower() not in _REFUSING:
                 return None
             return Refused(Gate.CONSENT, "consent", {"path": ".".join(path), "value": value})
     return None

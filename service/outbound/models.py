@@ -72,6 +72,8 @@ class PermitCap(Base):
     """One cap's lock row: grants under it are taken one after the other.
 
     ``paused_until`` is set when the store's clock jumped; nothing is granted before it.
+    ``max_calls_count`` and ``period_in_ms`` are what was deployed last, so that a process which has
+    not heard of it yet grants by it all the same; empty for the built-in caps.
     """
 
     __tablename__ = "permit_cap"
@@ -80,6 +82,8 @@ class PermitCap(Base):
     id: Mapped[Key]
     last_granted_at: Mapped[datetime | None] = mapped_column(Moment())
     paused_until: Mapped[datetime | None] = mapped_column(Moment())
+    max_calls_count: Mapped[int | None] = mapped_column(Integer())
+    period_in_ms: Mapped[int | None] = mapped_column(Integer())
 
 
 class PermitGrant(Base):
@@ -218,6 +222,7 @@ class DeliveryInteraction(Base):
     """
 
     __tablename__ = "delivery_interaction"
+    __table_args__ = (Index("ix_delivery_interaction_at", "at", "sandbox_id"),)
 
     sandbox_id: Mapped[SandboxKey]
     delivery_id: Mapped[Key]

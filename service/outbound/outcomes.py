@@ -99,7 +99,8 @@ def classify(vendor: str, reply: Reply, *, now: datetime) -> Outcome:
         KeyError: The atlas does not know the vendor.
     """
     atlas = load_atlas()
-    facts = _facts(atlas.vendors[vendor], reply)
+    table = atlas.vendors[vendor]
+    facts = _facts(table, reply)
     candidates = atlas.candidates(vendor, reply.kind, reply.status)
     rule = next(rule for rule in candidates if _holds(rule, reply, facts))
     retry = rule.retry
@@ -111,7 +112,7 @@ def classify(vendor: str, reply: Reply, *, now: datetime) -> Outcome:
         token_effect=rule.token.effect,
         token_guard=rule.token.guard,
         retry_kind=retry.kind,
-        retry_after_s=_asked_wait(reply, now) if retry.kind is RetryKind.WAIT else None,
+        retry_after_s=_asked_wait(table, reply, now) if retry.kind is RetryKind.WAIT else None,
         backoff_min_s=retry.min_s,
         backoff_cap_s=retry.cap_s,
         max_attempts=retry.max_attempts,
@@ -256,8 +257,8 @@ def _violations(
     ]
 
 
-def _asked_wait(reply: Reply, now: datetime) -> float | None:
-    """Return what ``Retry-After`` asks for; a date is reckoned by the vendor's own clock."""
+def _asked_wait(table: Vendor, reply: Reply, now: datetime) -> float | None:
+    """Return what the vendor asks for; a moment is reckoned by the vendor's own clock."""
     sent_at = reply.header("date")
     if sent_at is not None:
         try:
@@ -265,7 +266,19 @@ def _asked_wait(reply: Reply, now: datetime) -> float | None:
         except (ValueError, OverflowError):
             vendor_now = now
         now = vendor_now if vendor_now.tzinfo else vendor_now.replace(tzinfo=UTC)
-    return parse_retry_after(reply.header("retry-after"), now=now)
+    asked = parse_retry_after(reply.header("retry-after"), now=now)
+    if asked is not None or table.reset_header is None:
+        return asked
+    return _until(reply.header(table.reset_header), now)
+
+
+def _until(epoch_s: str | None, now: datetime) -> float | None:
+    """Return the seconds until a moment; ``None`` when it is unreadable or not ahead."""
+    try:
+        left_s = float(epoch_s or "") - now.timestamp()
+    except ValueError:
+        return None
+    return min(left_s, _LONGEST_WAIT_S) if left_s > 0 else None
 
 
 def _detail(reply: Reply, facts: _Facts) -> str:

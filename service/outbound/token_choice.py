@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.core.errors import InvalidInputError
-from service.profiles.push_tokens import MOBILE_PLATFORMS, WEB_PLATFORMS
+from service.profiles.push_tokens import APNS_PLATFORMS, MOBILE_PLATFORMS, WEB_PLATFORMS
 
 ADDRESS_SETTINGS = frozenset({"appId", "platform"})
 PLATFORMS = MOBILE_PLATFORMS | WEB_PLATFORMS
@@ -14,6 +14,20 @@ def split(settings: Mapping[str, Any]) -> tuple[str | None, str | None, dict[str
     """Return app, platform and the adapter's own settings; ``None`` takes any."""
     own = {name: value for name, value in settings.items() if name not in ADDRESS_SETTINGS}
     return settings.get("appId"), settings.get("platform"), own
+
+
+def platform_of(platforms: frozenset[str], chosen: str | None) -> str | None:
+    """Return the platform whose tokens are sent to; ``None`` takes any.
+
+    An adapter is sent no tokens that it cannot reach. One of APNs is for one environment, whose
+    host, limits and connections are its own: production, unless the sandbox is chosen.
+    """
+    if chosen is not None or not platforms:
+        return chosen
+    if platforms == APNS_PLATFORMS:
+        return "apns"
+    (only, *others) = sorted(platforms)
+    return None if others else only
 
 
 def check(adapter: str, platforms: frozenset[str], settings: Mapping[str, Any]) -> None:

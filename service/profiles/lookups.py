@@ -1,7 +1,7 @@
 """Reads of one person: by any identity, with everything that hangs on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,12 +21,15 @@ from service.db.statements import (
 )
 from service.identity.identity_map import identity_key
 from service.identity.models import Identity
-from service.profiles.models import LiveActivityToken, Profile, PushToken, PushTokenOwner
+from service.profiles import live_activities
+from service.profiles.live_activities import HeldLiveActivity
+from service.profiles.models import Profile, PushToken, PushTokenOwner
 from service.sandboxes.scope import Scope
 
 _RECIPIENTS = SetStatement(
     """
-    SELECT r.identity_id AS asked, p.id AS profile_id, p.attributes, p.is_test,
+    SELECT r.identity_id AS asked, i.namespace, i.value,
+        p.id AS profile_id, p.attributes, p.is_test,
         t.id AS token_id, t.app_id, t.platform, t.token, t.registered_at, t.denylisted_at
     FROM {r}
     JOIN identity AS i ON i.sandbox_id = :sandbox_id AND i.id = r.identity_id
@@ -41,6 +44,8 @@ _RECIPIENTS = SetStatement(
     params={"sandbox_id": INTEGER},
     result={
         "asked": KEY,
+        "namespace": TEXT,
+        "value": TEXT,
         "profile_id": KEY,
         "attributes": JSON_OBJECT,
         "is_test": BOOLEAN,
@@ -71,12 +76,16 @@ class OwnedToken:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom an identity stands for at this moment, newest token first."""
+    """Whom an identity stands for at this moment, newest token first.
+
+    ``identity`` is its namespace and value, by which the person was asked for.
+    """
 
     profile_id: UUID
     attributes: Mapping[str, Any]
     is_test: bool
     tokens: tuple[OwnedToken, ...]
+    identity: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +94,6 @@ class TokenHistory:
 
     token: PushToken
     owners: tuple[PushTokenOwner, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HeldLiveActivity:
-    """A live activity token of a person's devices, and the identity it belongs to now."""
-
-    token: LiveActivityToken
-    owner_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,9 @@ def read_recipients(
                     row.denylisted_at,
                 ),
             )
-        found[row.asked] = Recipient(row.profile_id, row.attributes, row.is_test, tuple(held))
+        found[row.asked] = Recipient(
+            row.profile_id, row.attributes, row.is_test, tuple(held), (row.namespace, row.value)
+        )
     return found
 
 
@@ -165,7 +168,7 @@ def find_profile(
         profile,
         tuple(members),
         _token_histories(session, scope, members),
-        _live_activities(session, scope, members),
+        live_activities.held_by(session, scope, identity.graph_id, (each.id for each in members)),
     )
 
 
@@ -194,37 +197,4 @@ def _token_histories(
     return tuple(
         TokenHistory(token, tuple(owner for owner in owners if owner.token_id == token.id))
         for token in tokens
-    )
-
-
-def _live_activities(
-    session: Session,
-    scope: Scope,
-    members: Sequence[Identity],
-) -> tuple[HeldLiveActivity, ...]:
-    """Return those of the person's devices and logins; a device after its logout is nobody's."""
-    keys = [member.id for member in members]
-    rows = session.execute(
-        select(LiveActivityToken, Identity.id, Identity.login_id, Identity.had_login)
-        .join(
-            Identity,
-            (Identity.sandbox_id == scope.sandbox_id)
-            & (Identity.id == LiveActivityToken.device_id),
-        )
-        .where(
-            LiveActivityToken.sandbox_id == scope.sandbox_id,
-            LiveActivityToken.token.is_not(None),
-            Identity.graph_id.in_({member.graph_id for member in members}),
-            Identity.id.in_(keys) | Identity.login_id.in_(keys),
-        )
-        .order_by(
-            LiveActivityToken.registered_at.desc(),
-            LiveActivityToken.device_id,
-            LiveActivityToken.kind,
-            LiveActivityToken.name,
-        ),
-    ).all()
-    return tuple(
-        HeldLiveActivity(token, login or (None if had_login else device))
-        for token, device, login, had_login in rows
     )

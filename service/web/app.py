@@ -3,22 +3,29 @@
 from flask import Flask
 
 from service.flows.access_tokens import AccessTokens
-from service.web import auth, errors, health, ims, logging
+from service.web import auth, errors, health, ims, logging, receipts
 from service.web.admin import (
+    action_checks,
     actions,
     audit_entries,
     datastreams,
+    dead_letters,
     deliveries,
     endpoint_configs,
+    endpoint_usage,
+    halts,
+    incidents,
     inlets,
     journeys,
     ledger,
     mobile_properties,
     namespaces,
     profiles,
+    receipt_sources,
     sandboxes,
     segment_jobs,
     segments,
+    throttling_configs,
 )
 from service.web.api import build_api
 from service.web.context import ACCESS_TOKENS, SERVICES, WebServices
@@ -32,8 +39,15 @@ _SCOPED = (
     segments,
     profiles,
     actions,
+    action_checks,
     endpoint_configs,
+    throttling_configs,
+    endpoint_usage,
     deliveries,
+    dead_letters,
+    halts,
+    incidents,
+    receipt_sources,
     journeys,
     ledger,
     audit_entries,
@@ -57,7 +71,7 @@ def create_app(services: WebServices) -> Flask:
     auth.register(app)
     api = build_api(app)
     errors.register(app)
-    for open_resource in (health, ims, sandboxes):
+    for open_resource in (health, ims, receipts, sandboxes):
         api.register_resource(open_resource.blueprint, is_scoped=False)
     for resource in _SCOPED:
         api.register_resource(resource.blueprint)

@@ -13,6 +13,7 @@ from service.core.clock import Clock
 from service.core.secret import Keyring
 from service.db.session import SessionFactory
 from service.flows.access_tokens import AccessTokens
+from service.flows.delivery_steps import DeliveryTools
 from service.outbound.actions import ActionBook
 from service.outbound.endpoint_directory import EndpointDirectory
 from service.sandboxes.scope import Scope
@@ -58,6 +59,11 @@ class WebServices(Protocol):
     @property
     def endpoints(self) -> EndpointDirectory:
         """Capping configurations as they are deployed."""
+        ...
+
+    @property
+    def delivery(self) -> DeliveryTools:
+        """What test requests are sent with."""
         ...
 
 

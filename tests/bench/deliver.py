@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from sqlalchemy import text
 
 from service.bootstrap import Services, build_services, delivery_tools
 from service.core import memory
+from service.core.clock import SystemClock
 from service.core.secret import Secret, new_secret_key
 from service.db.migrations import migrate
 from service.db.session import unit_of_work
@@ -33,8 +35,11 @@ from service.identity.identity_map import ClaimedIdentity
 from service.journeys import lifecycle
 from service.journeys.validation import Known
 from service.outbound import delivery_views
-from service.outbound.actions import NewAction
-from service.outbound.auth import ServiceAccountAuth, parse_service_account
+from service.outbound.auth_account import ServiceAccountAuth, mint, parse_service_account
+from service.outbound.connection_spec import DIRECT
+from service.outbound.egress import AddressGuard
+from service.outbound.new_action import NewAction
+from service.outbound.transport_form import ask_token
 from service.sandboxes.scope import Scope
 from service.settings import Settings, normal_database_url
 from tests.bench.ingest import assert_durable
@@ -283,10 +288,10 @@ def _body() -> bytes:
 
 
 def _bearer(sink: Sink) -> str:
-    settings = Settings("sqlite://", (new_secret_key(),)).allowing("127.0.0.0/8")
     account = parse_service_account(Secret(json.dumps(sink.service_account())))
-    ((_, value),) = build_services(settings).vendor_tokens.header(ServiceAccountAuth(account))
-    return value
+    ask = partial(ask_token, timeout=10, guard=AddressGuard.of("127.0.0.0/8"))
+    now = SystemClock().now()
+    return f"Bearer {mint(ServiceAccountAuth(account), ask, DIRECT, now=now).token.reveal()}"
 
 
 def _send_each(messaging: Any, messages: list[Any], app: Any) -> None:

@@ -41,7 +41,10 @@ WITH_EXAMPLES = {
     "/idnamespace/identities",
     "/data/core/ups/segment/definitions",
     "/actions",
+    "/actions/{action_id}/test",
+    "/actions/{action_id}/preview",
     "/journey/orchestration/endpointConfigs",
+    "/journey/orchestration/throttlingConfigs",
     "/journeys",
     "/{basePath}/v1/interact",
     "/{basePath}/v1/collect",
@@ -125,8 +128,75 @@ def _created(client: AdminClient, path: str, document: Any) -> Any:
     return answer.get_json()
 
 
-def test_the_main_requests_have_examples(app: Flask) -> None:
-    assert {each.path for each in _examples(app)} == WITH_EXAMPLES
+def test_every_request_with_a_body_has_an_example(app: Flask) -> None:
+    document = app.test_client().get("/openapi.json").get_json()
+    bodies = {
+        (method, path): content
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if isinstance(operation, dict)
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+    }
+
+    lacking = [place for place, each in bodies.items() if not each.keys() & {"example", "examples"}]
+
+    assert lacking == []
+    assert {path for _, path in bodies} >= WITH_EXAMPLES
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/journeys", ['"reaction"', '"messageNodeId"', '"timeout"']),
+        ("/datastreams/{datastream_id}", ['"loginProof"', '"HS256"']),
+        ("/{basePath}/v1/interact", ['"loginProof"', '"liveActivityID"', '"attributeType"']),
+    ],
+)
+def test_what_cannot_be_guessed_is_among_the_examples(
+    app: Flask, path: str, words: list[str]
+) -> None:
+    written = encode_text([each.value for each in _examples(app) if each.path == path])
+
+    assert [word for word in words if word not in written] == []
+
+
+def test_what_is_changed_as_the_examples_say_is_changed(app: Flask) -> None:
+    client = signed_in(app)
+    made = {
+        "/inlets": "/inlets/{inlet_id}",
+        "/datastreams": "/datastreams/{datastream_id}",
+        "/idnamespace/identities": "/idnamespace/identities/{code}",
+        "/data/core/ups/segment/definitions": "/data/core/ups/segment/definitions/{segment_id}",
+    }
+    for collection, one in made.items():
+        new = next(iter(_values(app, collection).values()))
+        row = _created(client, collection, new)
+        key = row.get("id") or row["code"]
+        place = f"{collection}/{key}" if "code" not in row else f"{collection}/{row['code']}"
+        for change in _values(app, one).values():
+            answer = client.patch(place, json=change)
+            assert answer.status_code == 200, f"{one}: {answer.text}"
+
+
+def test_a_property_and_a_batch_run_are_changed_as_the_examples_say(app: Flask) -> None:
+    client = signed_in(app)
+    stream = _created(client, "/datastreams", _values(app, "/datastreams")["mobile"])["id"]
+    segments = "/data/core/ups/segment/definitions"
+    segment = _created(client, segments, _values(app, segments)["batch"])["id"]
+
+    def known(path: str) -> Any:
+        text = encode_text(_values(app, path)[""])
+        text = text.replace(examples.DATASTREAM_ID, stream).replace(examples.SEGMENT_ID, segment)
+        return json.loads(text)
+
+    made = _created(client, "/mobile-properties", known("/mobile-properties"))
+    place = f"/mobile-properties/{made['id']}"
+    changed = client.patch(place, json=known("/mobile-properties/{property_id}"))
+    job = client.post("/data/core/ups/segment/jobs", json=known("/data/core/ups/segment/jobs"))
+
+    assert changed.status_code == 200, changed.text
+    assert set(changed.get_json()["environments"]) == {"staging", "production"}
+    assert job.status_code == 200, job.text
 
 
 def test_every_example_fits_its_own_schema(app: Flask) -> None:
@@ -170,6 +240,7 @@ def test_the_token_example_is_the_form_that_is_sent(app: Flask) -> None:
         "/data/core/ups/segment/definitions",
         "/actions",
         "/journey/orchestration/endpointConfigs",
+        "/journey/orchestration/throttlingConfigs",
         "/journeys",
     ],
 )
@@ -178,6 +249,19 @@ def test_the_service_takes_the_examples_as_they_stand(app: Flask, path: str) -> 
 
     for value in _values(app, path).values():
         _created(client, path, value)
+
+
+def test_the_test_requests_of_the_examples_are_taken(app: Flask) -> None:
+    client = signed_in(app)
+    action = _created(client, "/actions", _values(app, "/actions")["push"])
+
+    for value in _values(app, "/actions/{action_id}/test").values():
+        shown = _created(client, f"/actions/{action['id']}/preview", value)
+
+        assert (shown["outcome"], shown["reason"]) in {
+            ("rendered", None),
+            ("suppressed", "profileAbsent"),
+        }
 
 
 def test_the_cap_of_the_example_is_deployed_without_a_complaint(app: Flask) -> None:
@@ -246,14 +330,16 @@ def test_what_the_examples_of_the_wire_say_is_kept(
 
     replies = [
         send("/ee/v1/interact", interact["phone"], mobile),
+        send("/ee/v1/interact", interact["login"], mobile),
+        send("/ee/v1/interact", interact["liveActivities"], mobile),
         send("/ee/v1/interact", interact["page"], web),
         send("/ee/v1/collect", collect["beacon"], web),
         *(send(f"/collection/{inlet}", each) for each in streamed.values()),
         *(send(f"/collection/batch/{inlet}", each) for each in batch.values()),
     ]
 
-    assert [each.status for each in replies] == [200, 200, 204, 200, 200, 207]
-    assert "warnings" not in replies[0].json()
+    assert [each.status for each in replies] == [200, 200, 200, 200, 204, 200, 200, 207]
+    assert all("warnings" not in each.json() for each in replies[:4])
     assert [set(each) for each in replies[-1].json()["responses"]] == [{"xactionId"}] * 2
     with unit_of_work(sqlite_store) as session:
         ada = find_profile(session, scope, "CRMID", "c-1")

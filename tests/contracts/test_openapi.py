@@ -16,7 +16,7 @@ from service.web import sdk_paths
 from service.web.wire_paths import PATHS
 from tests.support.admin import AdminClient
 
-_UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/files/<path:name>"}
+_UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/", "/docs/files/<path:name>"}
 # well-formed input that the domain may refuse: a rank above people, a rule that does not parse
 _MAY_REFUSE = {
     "/idnamespace/identities",
@@ -26,13 +26,22 @@ _MAY_REFUSE = {
     "/data/core/ups/segment/jobs",
     "/actions",
     "/actions/{action_id}",
+    "/actions/{action_id}/preview",
+    "/actions/{action_id}/test",
     "/datastreams",
     "/datastreams/{datastream_id}",
     "/deliveries",
+    "/dead-letters",
+    "/dead-letters/replay",
+    "/halts",
+    "/receipt-sources",
     "/mobile-properties",
     "/mobile-properties/{property_id}",
     "/journey/orchestration/endpointConfigs",
     "/journey/orchestration/endpointConfigs/{uid}",
+    "/journey/orchestration/endpointConfigs/explain",
+    "/journey/orchestration/throttlingConfigs",
+    "/journey/orchestration/throttlingConfigs/{uid}",
     "/journeys",
     "/journeys/{journey_id}",
 }
@@ -50,6 +59,24 @@ def _operations(document: Any) -> list[tuple[str, str, Any]]:
         for method, operation in methods.items()
         if method != "parameters"
     ]
+
+
+def test_every_parameter_says_what_it_is(document: Any) -> None:
+    told = [
+        (path, each["name"])
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        for each in (operation if isinstance(operation, list) else operation.get("parameters", []))
+        if "name" in each and not each.get("description")
+    ]
+
+    assert told == []
+
+
+def test_summaries_hold_no_markup_that_the_page_would_show(document: Any) -> None:
+    summaries = [operation["summary"] for _, _, operation in _operations(document)]
+
+    assert [each for each in summaries if "`" in each] == []
 
 
 def test_the_document_is_valid_openapi_3_1(document: Any) -> None:
@@ -83,6 +110,12 @@ def test_every_operation_documents_its_permission(document: Any) -> None:
         for needs in operation["security"]:
             assert set(needs) == {"accessToken", "apiKey", "organisation"}
             assert set(needs["accessToken"]) <= known, f"{method} {path}"
+
+
+def test_the_page_is_found_with_a_slash_behind_it_too(app: Flask) -> None:
+    answer = app.test_client().get("/docs/")
+
+    assert (answer.status_code, answer.headers["Location"]) == (308, "/docs")
 
 
 def test_the_page_needs_no_other_host(app: Flask) -> None:

@@ -18,7 +18,9 @@ OPEN = {
     "/ims/token/v3",
     "/openapi.json",
     "/docs",
+    "/docs/",
     "/docs/files/<path:name>",
+    "/receipts/<uuid:source_id>",
 }
 ABOVE_SANDBOXES = {
     "/sandbox-management/sandboxes",

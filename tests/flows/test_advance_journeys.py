@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from service.audit.models import GateTrace
 from service.core.errors import ConflictError
+from service.core.json import JsonObject
 from service.db.engine import open_engine
 from service.db.session import SessionFactory, unit_of_work
 from service.flows.advance_journeys import advance, advance_once
@@ -29,7 +30,7 @@ from service.journeys.inbox import Told
 from service.journeys.models import JourneyStimulus, StepEvent
 from service.journeys.stimuli import DeliveryEnded, DeliveryOutcome, ProfileErased, TimerFired
 from service.ledger import balance
-from service.outbound import deliveries
+from service.outbound import deliveries, fair_claims
 from service.outbound.deliveries import DeliveryState, EndedDelivery, Lane
 from service.outbound.interactions import EVENT_TYPES, InteractionKind
 from service.outbound.models import Delivery
@@ -77,6 +78,7 @@ def end_delivery(
     outcome: DeliveryOutcome,
     seconds: float = 1,
     code: str | None = None,
+    mapped: JsonObject | None = None,
 ) -> None:
     """End every waiting delivery as the dispatcher does: its state and the stimulus together."""
     now = NOW + timedelta(seconds=seconds)
@@ -87,7 +89,7 @@ def end_delivery(
             final = state or DeliveryState(outcome.value)
             ended = EndedDelivery(each.id, final, code, {}, 1)
             deliveries.end(session, PROD, [ended], now=now)
-            told = DeliveryEnded(each.node_id, outcome, code)
+            told = DeliveryEnded(each.node_id, outcome, code, mapped=mapped)
             inbox.tell(session, PROD, [Told(each.instance_id, told, now)])
 
 
@@ -242,6 +244,51 @@ def test_a_condition_after_an_action_reads_how_it_ended(store: SessionFactory) -
     assert is_balanced(store)
 
 
+def test_conditions_and_later_actions_read_what_is_mapped_of_an_answer(
+    store: SessionFactory,
+) -> None:
+    many = "context.action.call.response.points > 100"
+    gone = 'context.action.call.jo_status_code = "http_404"'
+    document = by_segment(
+        call("choose", on_error="why"),
+        condition((many, "tell"), otherwise="done"),
+        condition((gone, "rest"), otherwise="done", node_id="why"),
+        call(node_id="tell", points="context.action.call.response.points"),
+        wait(),
+        END,
+    )
+    start(store, document, ADA, BOB)
+    at(store)
+
+    end_delivery(store, DeliveryOutcome.SENT, code="200", mapped={"response": {"points": 250}})
+    at(store, 1)
+
+    assert states_of(store) == [("inside", "tell"), ("inside", "tell")]
+    with store.opened() as session:
+        told = [each.parameters for each in deliveries_of(session) if each.node_id == "tell"]
+    assert told == [{"points": 250}, {"points": 250}]
+    assert is_balanced(store)
+
+
+def test_the_error_path_reads_the_status_of_a_call(store: SessionFactory) -> None:
+    gone = 'context.action.call.jo_status_code = "http_404"'
+    known = 'context.action.call.errorResponse.why = "known"'
+    document = by_segment(
+        call("done", on_error="choose"),
+        condition((f"{gone} and {known}", "rest"), otherwise="done"),
+        wait(),
+        END,
+    )
+    start(store, document, ADA)
+    at(store)
+
+    mapped: JsonObject = {"errorResponse": {"why": "known"}}
+    end_delivery(store, DeliveryOutcome.FAILED, code="404", mapped=mapped)
+    at(store, 1)
+
+    assert states_of(store) == [("inside", "rest")]
+
+
 def test_an_action_writes_one_delivery_with_its_parameters_and_parks(store: SessionFactory) -> None:
     document = by_segment(call(city="homeAddress.city", kind='"VIP"', why="context.segment.status"))
     version = start(store, document, ADA, homeAddress={"city": "Bonn"})
@@ -341,7 +388,7 @@ def test_a_stop_ends_everyone_and_takes_back_what_no_worker_has_begun(
     at(store)
     with unit_of_work(store) as session:
         lane = Lane(PROD, ACTION)
-        (held,) = deliveries.claim(session, lane, now=NOW, limit=1)
+        (held,) = fair_claims.claim(session, lane, now=NOW, limit=1)
 
     with unit_of_work(store) as session:
         lifecycle.stop(session, PROD, version.journey_id, now=NOW)
@@ -349,7 +396,7 @@ def test_a_stop_ends_everyone_and_takes_back_what_no_worker_has_begun(
 
     with store.opened() as session:
         states = {each.id: (each.state, each.reason) for each in deliveries_of(session)}
-        assert deliveries.claim(session, lane, now=NOW, limit=9) == []
+        assert fair_claims.claim(session, lane, now=NOW, limit=9) == []
     assert taken == 3
     assert [status for status, _ in states_of(store)] == ["stopped"] * 3
     assert states.pop(held.id) == ("waiting", None)

@@ -23,7 +23,7 @@ from service.journeys.inbox import Told
 from service.journeys.models import JourneyVersion, StepEvent
 from service.journeys.problems import DefinitionError
 from service.journeys.stimuli import DeliveryEnded, DeliveryOutcome
-from service.outbound import attempts, deliveries, kept_interactions
+from service.outbound import attempts, deliveries, fair_claims, kept_interactions
 from service.outbound.attempts import AttemptOutcome, EndedAttempt
 from service.outbound.deliveries import DeliveryState, EndedDelivery, Lane, delivery_key
 from service.outbound.interactions import Interaction, InteractionKind
@@ -326,7 +326,7 @@ def finish(
         (instance,) = instances_of(session)
         key = delivery_key(instance.id, "call")
         lane = Lane(PROD, ACTION)
-        deliveries.claim(session, lane, now=NOW, limit=9)
+        fair_claims.claim(session, lane, now=NOW, limit=9)
         if state in {DeliveryState.SENT, DeliveryState.FAILED}:
             (attempt,) = attempts.start(
                 session,
@@ -436,6 +436,20 @@ def test_a_reaction_tells_how_its_wait_ended(
     assert (ended.passed, ended.reason, ended.basis) == (passed, reason, Basis.RECORDED)
 
 
+def test_a_reaction_says_that_there_was_nothing_to_react_to(store: SessionFactory) -> None:
+    with unit_of_work(store) as session:
+        version = published(session, by_segment(call("react"), reaction(timeout=60)))
+        known_people(session, ADA)
+    enter(store)
+    advance(store)
+    finish(store, DeliveryState.SUPPRESSED, DeliveryOutcome.SUPPRESSED, "consent")
+
+    advance(store)
+
+    (passed,) = (each for each in told(store, version).lines if each.node_id == "react")
+    assert (passed.passed, passed.reason) == (False, "messageNotSent")
+
+
 def test_a_message_over_the_cap_is_named_with_the_cap_that_it_met(
     store: SessionFactory, called: JourneyVersion
 ) -> None:
@@ -499,6 +513,22 @@ def test_whether_a_message_could_be_sent_now_is_asked_now(
     assert {each.basis for each in lines.values()} == {Basis.EVALUATED_NOW}
     assert (lines["consent"].reason, lines["owner"].reason) == (consent, owner)
     assert "SECRET" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason"), [("sms", "consent"), ("any", "consent"), ("push", None)]
+)
+def test_the_consent_asked_now_is_that_of_the_actions_channel(
+    store: SessionFactory, refused: str, reason: str | None
+) -> None:
+    with unit_of_work(store) as session:
+        version = published(session, by_segment(call()))
+        with_action(session, adapter="twilio")
+        known_people(session, ADA, consents={"marketing": {refused: {"val": "n"}}})
+
+    lines = [each for each in told(store, version).lines if each.node_id == "call"]
+
+    assert [(each.gate, each.reason) for each in lines] == [("consent", reason)]
 
 
 def test_a_device_and_its_person_are_one_and_the_same_explanation(store: SessionFactory) -> None:

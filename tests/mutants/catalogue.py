@@ -98,8 +98,8 @@ MUTANTS = (
     Mutant(
         "a call may start when permit and gates are stale",
         "service/flows/delivery_lane.py",
-        "        return now <= ready.startable_until\n",
-        "        return True\n",
+        "        return now <= ready.startable_until and not self._is_halted(ready)\n",
+        "        return not self._is_halted(ready)\n",
         "tests/flows/test_deliver.py::test_gates_hold_for_two_seconds_only",
     ),
     Mutant(

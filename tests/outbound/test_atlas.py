@@ -32,7 +32,7 @@ DEAD = {"effect": "dead", "guard": "registered_later"}
     [
         (remove("fcm.4xx"), "fcm has no default for 4xx"),
         (remove("fcm.unknown"), "fcm has no default for unknown"),
-        (remove("webhook.not_sent"), "push has no default for not_sent"),
+        (remove("webhook.not_sent"), "has no default for not_sent"),
         (remove("fcm.any"), "fcm has no default for any answer"),
         (put("fcm.4xx", "id", "fcm.5xx"), "one id"),
         (put("fcm.4xx", "id", "apns.4xx"), "begin its id with fcm"),

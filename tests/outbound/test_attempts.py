@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.db.session import SessionFactory, unit_of_work
-from service.outbound import attempts, deliveries
+from service.outbound import attempts, fair_claims
 from service.outbound.attempts import AttemptOutcome, EndedAttempt
 from service.outbound.deliveries import Lane
 from service.sandboxes.scope import Scope
@@ -116,7 +116,7 @@ def test_two_workers_that_claim_at_once_share_what_is_due(
         for _round in range(10):
             with unit_of_work(postgres_store) as session:
                 now = clock.now()
-                claimed = deliveries.claim(session, world.lane, now=now, limit=5)
+                claimed = fair_claims.claim(session, world.lane, now=now, limit=5)
                 taken += [each.id for each in claimed]
         return taken
 
@@ -135,6 +135,6 @@ def test_a_claim_that_is_rolled_back_is_due_again(
     world.enter("ann")
 
     with store.opened() as session:
-        taken = deliveries.claim(session, world.lane, now=clock.now(), limit=5)
+        taken = fair_claims.claim(session, world.lane, now=clock.now(), limit=5)
 
     assert len(taken) == len(world.due()) == 1

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from service.core.json import JsonObject
+from service.outbound.channels import Channel
 from service.outbound.gates import Addressing, Gate, Passed, Refused, judge
 from tests.support.clocks import START
 
@@ -108,6 +109,9 @@ def test_at_the_moment_of_its_end_a_message_is_over() -> None:
         (consents(push="n"), False),
         (consents(push="p"), False),
         (consents(push="dn"), False),
+        (consents(push="N"), False),
+        (consents(push="DN"), False),
+        (consents(push="P"), False),
         (consents(any_="n"), False),
         (consents(push="y", any_="n"), True),
         (consents(push="n", any_="y"), False),
@@ -119,6 +123,20 @@ def test_the_most_specific_consent_decides(attributes: JsonObject, passes: bool)
     seen = verdict(owned(1), attributes=attributes)
 
     assert isinstance(seen, Passed) is passes
+
+
+@pytest.mark.parametrize("channel", [Channel.SMS, Channel.EMAIL, Channel.WHATS_APP])
+def test_each_channel_has_a_consent_of_its_own(channel: Channel) -> None:
+    text = Addressing(needs_token=False, is_marketing=True, channel=channel)
+    refusing = {"consents": {"marketing": {channel.value: {"val": "n"}, "any": {"val": "y"}}}}
+
+    refused = verdict(addressing=text, attributes=refusing)
+
+    assert isinstance(refused, Refused)
+    assert refused.facts == {"path": f"consents.marketing.{channel}.val", "value": "n"}
+    assert verdict(addressing=text, attributes=consents(push="n")) == Passed(None)
+    assert isinstance(verdict(addressing=text, attributes=consents(any_="n")), Refused)
+    assert isinstance(verdict(owned(1), attributes=refusing), Passed)
 
 
 def test_a_refused_consent_says_which_value_it_saw() -> None:

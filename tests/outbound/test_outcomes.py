@@ -59,13 +59,13 @@ def test_each_row_of_the_atlas_decides_its_samples(rule: Rule, sample: Sample) -
 
 @pytest.mark.parametrize("vendor", ATLAS.vendors)
 @given(status=st.integers(0, 1000), body=st.binary(max_size=60))
-def test_every_answer_has_a_meaning_and_only_2xx_is_success(
+def test_every_answer_has_a_meaning_and_only_2xx_is_success_and_only_5xx_in_doubt(
     vendor: str, status: int, body: bytes
 ) -> None:
     outcome = classify(vendor, Reply("k", ReplyKind.ANSWERED, status, (), body), now=NOW)
 
     assert (outcome.kind is OutcomeKind.SENT) == (200 <= status < 300)
-    assert outcome.kind is not OutcomeKind.UNKNOWN
+    assert outcome.kind is not OutcomeKind.UNKNOWN or 500 <= status < 600
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,102 @@ def test_the_detail_names_code_and_field_and_holds_no_body() -> None:
     outcome = classify("fcm", fcm_error(400, "INVALID_ARGUMENT", violation), now=NOW)
 
     assert outcome.detail == "400 INVALID_ARGUMENT message.android.ttl"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "reply", "kind", "scope"),
+    [
+        ("oneSignal", reply_of(200, {"id": "", "errors": ["x"]}), "failed", "recipient"),
+        (
+            "oneSignal",
+            reply_of(200, {"id": "n", "errors": {"invalid_aliases": {}}}),
+            "sent",
+            "none",
+        ),
+        ("braze", reply_of(201, {"message": "success", "errors": ["minor"]}), "sent", "none"),
+        ("braze", reply_of(202, {"message": "queued"}), "sent", "none"),
+        ("braze", reply_of(200, {"message": "A fatal error nobody foresaw"}), "failed", "payload"),
+        ("sendgrid", reply_of(202, headers={"X-Message-Id": "m"}), "sent", "none"),
+        (
+            "sendgrid",
+            reply_of(401, {"errors": [{"message": "Maximum credits exceeded"}]}),
+            "failed",
+            "account",
+        ),
+        ("sendgrid", reply_of(401, {"errors": [{"message": "x"}]}), "failed", "destination"),
+        ("twilio", reply_of(400, {"code": 21610}), "failed", "recipient"),
+        ("twilio", reply_of(400, {"code": 30002}), "failed", "account"),
+        ("twilio", reply_of(400, {"code": 29999}), "failed", "payload"),
+        ("airship", reply_of(404, {"error_code": 40401}), "failed", "destination"),
+    ],
+)
+def test_success_is_not_the_status_alone_and_one_status_has_many_owners(
+    vendor: str, reply: Reply, kind: str, scope: str
+) -> None:
+    outcome = classify(vendor, reply, now=NOW)
+
+    assert (outcome.kind, outcome.scope, outcome.token_effect) == (kind, scope, TokenEffect.NONE)
+
+
+def test_the_sandbox_of_sendgrid_is_told_from_a_mail() -> None:
+    assert classify("sendgrid", reply_of(200), now=NOW).rule_id == "sendgrid.200.sandbox"
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize(
+    ("vendor", "kind"),
+    [
+        ("twilio", OutcomeKind.UNKNOWN),
+        ("sendgrid", OutcomeKind.UNKNOWN),
+        ("airship", OutcomeKind.UNKNOWN),
+        ("braze", OutcomeKind.UNKNOWN),
+        ("oneSignal", OutcomeKind.RETRY),
+    ],
+)
+def test_a_doubtful_answer_is_repeated_only_where_the_vendor_dedupes(
+    vendor: str, kind: OutcomeKind, status: int
+) -> None:
+    assert classify(vendor, reply_of(status), now=NOW).kind is kind
+
+
+@pytest.mark.parametrize("vendor", ["braze", "sendgrid"])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"X-RateLimit-Reset": str(int(NOW.timestamp()) + 1900)}, 1900.0),
+        ({"x-ratelimit-reset": f"{NOW.timestamp() + 1.5}"}, 1.5),
+        ({"X-RateLimit-Reset": "99999999999"}, 86400.0),
+        ({"X-RateLimit-Reset": "1e999"}, 86400.0),
+        ({"X-RateLimit-Reset": "1"}, None),
+        ({"X-RateLimit-Reset": "nan"}, None),
+        ({"X-RateLimit-Reset": "soon"}, None),
+        ({"X-RateLimit-Reset": "99999999999", "Retry-After": "7"}, 7.0),
+        (
+            {
+                "X-RateLimit-Reset": str(int(NOW.timestamp()) + 7230),
+                "Date": "Mon, 23 Nov 2026 12:00:00 GMT",
+            },
+            30.0,
+        ),
+        ({}, None),
+    ],
+)
+def test_a_limit_is_waited_out_until_the_moment_that_the_vendor_names(
+    vendor: str, headers: dict[str, str], seconds: float | None
+) -> None:
+    outcome = classify(vendor, reply_of(429, headers=headers), now=NOW)
+
+    assert outcome.retry_after_s == seconds
+    assert outcome.retry_unit is RetryUnit.DESTINATION
+
+
+def test_the_codes_that_twilio_reports_later_are_in_the_same_table() -> None:
+    codes = {
+        code for rule in ATLAS.rules if rule.id.startswith("twilio.") for code in rule.match.code
+    }
+
+    assert len([code for code in codes if code.startswith("3")]) == 27
+    assert {"63014", "63016", "63017", "63018", "63024"} < codes
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The admin API in this process: an application over a store, and a client with a token."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,13 +14,22 @@ from service.access.permissions import ALL_SANDBOXES, Permission
 from service.catalog.datastream_book import DatastreamBook
 from service.core.secret import Keyring, Secret
 from service.db.session import SessionFactory, unit_of_work
+from service.flows.delivery_steps import DeliveryTools
+from service.flows.vendor_token_store import VendorTokenStore
 from service.outbound.action_auth import ActionSecrets
-from service.outbound.actions import ActionBook
+from service.outbound.actions import ActionBook, ActionDirectory
+from service.outbound.auth import VendorTokens
+from service.outbound.dead_letters import DeadLetters
 from service.outbound.egress import AddressGuard
 from service.outbound.endpoint_directory import EndpointDirectory
+from service.outbound.shared_tokens import SharedTokens
+from service.outbound.transport import Transport
+from service.outbound.transport_form import AskToken
 from service.settings import Settings
 from service.web.app import create_app
 from tests.support.clocks import FixedClock
+from tests.support.fake_transport import FakeTransport
+from tests.support.vendor_tokens import no_token_endpoint
 
 KEY = "kFkVIY0vGgEwpU3PcqQ5hGhXWkZ5w4aXx1KzW7m1y1E="
 ORG = "EDGEPOST@AdobeOrg"
@@ -36,6 +46,24 @@ class AdminServices:
     datastreams: DatastreamBook
     actions: ActionBook
     endpoints: EndpointDirectory
+    transport: Transport
+    token_endpoint: AskToken = no_token_endpoint
+
+    @property
+    def delivery(self) -> DeliveryTools:
+        """What test requests are sent with; whoever is to be called is the transport's business."""
+        shared = SharedTokens(VendorTokenStore(self.sessions, self.keyring), self.clock)
+        return DeliveryTools(
+            sessions=self.sessions,
+            clock=self.clock,
+            transport=self.transport,
+            actions=ActionDirectory(self.actions, self.clock),
+            endpoints=self.endpoints,
+            tokens=VendorTokens(shared, self.token_endpoint, self.clock, self.keyring.fingerprint),
+            letters=DeadLetters(self.keyring, timedelta(days=7)),
+            watch=None,
+            worker="admin",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +114,7 @@ def admin_services(store: SessionFactory, clock: FixedClock) -> AdminServices:
         DatastreamBook(keyring, partial(guard.check_url, resolve=_public_address)),
         ActionBook(ActionSecrets(keyring, {}), guard, _public_address),
         EndpointDirectory(clock),
+        FakeTransport(),
     )
 
 

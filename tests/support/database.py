@@ -14,10 +14,17 @@ from pathlib import Path
 from threading import Event
 
 import psycopg
+from sqlalchemy import text
+
+from service.db.session import SessionFactory
 
 _NOBODY = 65534
 _MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's own; the folders in it have random names
 _ENOUGH_BYTES = 2 * 1024**3
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 _SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -65,6 +72,16 @@ def memory() -> str | None:
     if not _MEMORY.is_dir() or not os.access(_MEMORY, os.W_OK):
         return None
     return str(_MEMORY) if shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES else None
+
+
+def until_somebody_waits(store: SessionFactory) -> None:
+    """Return when a connection of a PostgreSQL store waits for another's lock; fail after 10 s."""
+    for _ in range(500):
+        with store.engine.connect() as connection:
+            if connection.execute(_WAITING).scalar_one():
+                return
+        Event().wait(0.02)
+    raise AssertionError("nobody waits for a lock")
 
 
 def free_port() -> int:

@@ -16,21 +16,27 @@ from service.core.secret import Keyring, new_secret_key
 from service.db.session import SessionFactory, unit_of_work
 from service.flows.delivery_lane import LaneRunner
 from service.flows.delivery_steps import DeliveryTools
+from service.flows.vendor_token_store import VendorTokenStore
 from service.identity.models import Identity
 from service.journeys.models import JourneyInstance, JourneyStimulus, StepEvent
 from service.ledger import balance, entries
 from service.ledger.balance import BalanceSheet
 from service.outbound import deliveries, endpoint_configs
 from service.outbound.action_auth import ActionSecrets
-from service.outbound.actions import ActionBook, ActionDirectory, NewAction
-from service.outbound.auth import ServiceAccountTokens
+from service.outbound.actions import ActionBook, ActionDirectory
+from service.outbound.auth import VendorTokens
+from service.outbound.dead_letters import DeadLetters
 from service.outbound.deliveries import Lane, NewDelivery
 from service.outbound.egress import AddressGuard
 from service.outbound.endpoint_directory import EndpointDirectory
 from service.outbound.models import Delivery, DeliveryAttempt, DeliveryDue
+from service.outbound.new_action import NewAction
+from service.outbound.shared_tokens import SharedTokens
 from service.outbound.transport import Transport
+from service.outbound.transport_form import AskToken
 from service.profiles.models import Profile, PushToken
 from service.sandboxes.scope import Scope
+from tests.support.vendor_tokens import no_token_endpoint
 
 URL = "https://push.example/send"
 JOURNEY_ID = UUID("0197c000-0000-7000-8000-0000000000a1")
@@ -57,6 +63,7 @@ class DeliveryWorld:
     people: dict[str, UUID] = field(default_factory=dict)
     key: str = field(default_factory=new_secret_key)
     url: str = URL
+    token_endpoint: AskToken = no_token_endpoint
 
     def __post_init__(self) -> None:
         """Build what delivering uses."""
@@ -74,10 +81,17 @@ class DeliveryWorld:
             transport=transport or self.transport,
             actions=ActionDirectory(self.book, self.clock),
             endpoints=EndpointDirectory(self.clock),
-            tokens=ServiceAccountTokens(_no_token_endpoint, self.clock),
+            tokens=self.tokens_of(),
+            letters=DeadLetters(Keyring.of([self.key]), timedelta(days=7)),
             watch=None,
             worker=worker,
         )
+
+    def tokens_of(self) -> VendorTokens:
+        """Return another process's tokens: kept in the store, asked for at ``token_endpoint``."""
+        keyring = Keyring.of([self.key])
+        shared = SharedTokens(VendorTokenStore(self.store, keyring), self.clock)
+        return VendorTokens(shared, self.token_endpoint, self.clock, keyring.fingerprint)
 
     @property
     def lane(self) -> Lane:
@@ -92,13 +106,15 @@ class DeliveryWorld:
             self.action_id = row.id
         return self.action_id
 
-    def cap(self, count: int, period_ms: int = 60_000, connections: int = -1) -> UUID:
-        """Deploy a cap for the action's URL."""
+    def cap(self, count: int, period_ms: int = 60_000, connections: int = -1, **own: Any) -> UUID:
+        """Deploy a cap for the action's URL; ``own`` are our terms, such as ``onExceed``."""
         service = {
             "maxHttpConnections": connections,
             "rating": {"maxCallsCount": count, "periodInMs": period_ms},
         }
-        document = {"url": self.url, "methods": ["POST"], "services": {"action": service}}
+        document: Any = {"url": self.url, "methods": ["POST"], "services": {"action": service}}
+        if own:
+            document["_edgepost"] = own
         with unit_of_work(self.store) as session:
             config = endpoint_configs.create(session, self.scope, document, now=self.clock.now())
             endpoint_configs.deploy(session, self.scope, config.id, now=self.clock.now())
@@ -143,20 +159,25 @@ class DeliveryWorld:
         return PushToken(id=derived_key(row["app_id"], row["platform"], text), **row)
 
     def enter(
-        self, *names: str, expires_in_s: float = 3600, timeout_ms: int = 30_000
+        self,
+        *names: str,
+        expires_in_s: float = 3600,
+        timeout_ms: int = 30_000,
+        parameters: JsonObject | None = None,
+        journey_id: UUID = JOURNEY_ID,
     ) -> list[UUID]:
-        """Let people into the journey up to the node: instance, steps, ledger and delivery."""
+        """Let people into a journey up to the node: instance, steps, ledger and delivery."""
         with unit_of_work(self.store) as session:
             new = [self._instance(session, self.people[name]) for name in names]
             made = [
                 NewDelivery(
                     instance_id=instance_id,
                     node_id=NODE_ID,
-                    journey_id=JOURNEY_ID,
+                    journey_id=journey_id,
                     journey_version_id=VERSION_ID,
                     action_id=self.action_id,
                     identity_id=identity_id,
-                    parameters={},
+                    parameters=parameters or {},
                     timeout_ms=timeout_ms,
                     expires_at=self.clock.now() + timedelta(seconds=expires_in_s),
                 )
@@ -292,7 +313,3 @@ def total(sheet: BalanceSheet) -> dict[str, int]:
         for account, amount in sheet.amounts.items()
         if account.book == entries.Book.DELIVERIES and amount
     }
-
-
-def _no_token_endpoint(_url: str, _fields: dict[str, str]) -> bytes:
-    raise AssertionError("nobody asks for a bearer here")

@@ -20,6 +20,7 @@ ACROSS_SANDBOXES = frozenset(
         "find-datastream",
         "find-inlet",
         "find-mobile-property",
+        "find-receipt-source",
         "claim-stimuli",
         "claim-jobs",
         "doubtful-attempts",
@@ -27,6 +28,7 @@ ACROSS_SANDBOXES = frozenset(
         "due-lanes",
         "rotate-secrets",
         "check-keys",
+        "fill-live-activity-owner",
     },
 )
 _QUERIES = (sql.Select, sql.Update, sql.Delete)

@@ -18,7 +18,7 @@ from service.core.ids import derived_key, parse_key
 from service.flows.login_proofs import LoginProofs
 from service.flows.sources import DatastreamSource, Disabled, InletSource
 from service.outbound.key_sets import KeysUnavailableError
-from service.profiles.incoming import IncomingRequest, Kept
+from service.profiles.incoming import IncomingRequest, Kept, Part, Refusal
 from service.sandboxes.scope import Scope
 from service.settings import Settings
 from tests.support.clocks import FixedClock
@@ -28,6 +28,7 @@ PROD = Scope(1, "prod")
 MOBILE_ID = derived_key("datastream", "wire:mobile")
 WEB_ID = derived_key("datastream", "wire:web")
 INLET_ID = derived_key("inlet", "wire")
+WRONG_PLATFORM = Refusal(Part.TOKEN, "web", "tokenPlatformNotOnDatastream", 0)
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()

@@ -90,7 +90,7 @@ class OneJourney(MethodView):
             return _answer(versions.get(session, scope(), journey_id, asked["version"]))
 
     @requires(Permission.JOURNEYS_WRITE)
-    @blueprint.arguments(JourneySchema)
+    @blueprint.arguments(JourneySchema, examples=examples.JOURNEYS)
     @blueprint.response(200, JourneySchema)
     def put(self, document: Any, journey_id: UUID) -> JsonObject:
         """Replace the draft; a version that was published never changes."""
