@@ -77,7 +77,7 @@ class Backstage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._children: list[_Child] = []
-        self._api_key = secrets.token_urlsafe(24)
+        self._api_key = secrets.token_hex(24)  # never begins with a dash, as an option does
 
     def __enter__(self) -> Self:
         _make_fresh(self.folder)

@@ -111,7 +111,8 @@ def permitted(
         seen: What all claimants asked for and got in the period.
         weights: Of journeys.
     """
-    demand = {key: each.asked for key, each in seen.items()}
+    # Grants count for longer than their period, so what was got may be more than what was asked.
+    demand = {key: max(each.asked, each.granted) for key, each in seen.items()}
     for key, amount in asked.items():
         demand[key] = demand.get(key, 0) + amount
     shares = allocate(cap, demand, weights)

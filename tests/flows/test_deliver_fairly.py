@@ -142,4 +142,6 @@ def test_four_processes_that_race_share_fairly(
         list(threads.map(work, range(PROCESSES)))
     got = rates_since(claimers, began + 1.2)
 
-    assert is_fair(got, sum(got.values()) / 10, within=0.2)  # real time, a busy machine
+    assert is_fair(
+        got, sum(got.values()) / 10, within=0.35
+    )  # real time; first come, first served is off by 0.47

@@ -1,4 +1,5 @@
 import threading
+from time import monotonic_ns
 
 import pytest
 
@@ -107,10 +108,11 @@ def test_a_connection_lost_after_the_request_leaves_its_fate_unknown(behaviour: 
 def test_the_timeout_covers_the_whole_exchange(behaviour: object) -> None:
     assert callable(behaviour)
     with running_sink(behaviour) as sink, open_lane() as lane:
+        began_ns = monotonic_ns()
         (reply,) = send(lane, call(sink.url(), timeout_ms=200))
 
     assert (reply.kind, reply.trouble) == (ReplyKind.UNKNOWN, Trouble.TIMEOUT)
-    assert 150_000_000 < reply.ended_ns - reply.started_ns < 1_500_000_000
+    assert 190_000_000 < reply.ended_ns - began_ns < 2_500_000_000
 
 
 def test_an_answer_cut_short_is_no_answer() -> None:
